@@ -1,0 +1,175 @@
+//! What went wrong, as a closed list of codes: one place knows what each means on gRPC, on HTTP and
+//! for a retry.
+
+use std::fmt;
+
+use crate::digest::Digest;
+
+/// The kinds of failure that somebody reacts to differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The request is wrong and will stay wrong.
+    InvalidArgument,
+    /// What was asked for is not there.
+    NotFound,
+    /// The backend lacks blobs that an action needs; [`Error::missing`] names those it told.
+    MissingBlobs,
+    /// We, or the user, did not say who we are.
+    Unauthenticated,
+    /// Known, and not allowed.
+    PermissionDenied,
+    /// Too large or too many, now.
+    ResourceExhausted,
+    /// The other side is away or refused for the moment.
+    Unavailable,
+    /// Time ran out here or there.
+    DeadlineExceeded,
+    /// The other side cannot do that at all.
+    Unimplemented,
+    /// Bytes that are not what their digest says.
+    DataLoss,
+    /// Nobody waits for the answer any more.
+    Cancelled,
+    /// Anything else.
+    Internal,
+}
+
+impl Code {
+    /// Whether the same call may succeed a moment later.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        matches!(self, Self::Unavailable | Self::ResourceExhausted | Self::DeadlineExceeded)
+    }
+
+    /// The HTTP status that makes the stock client do the right thing. 5xx lets it try again; it
+    /// takes 401 and 403 as a reason to switch remote compiles off, so they are for identity alone.
+    #[must_use]
+    pub fn http(self) -> http::StatusCode {
+        match self {
+            Self::InvalidArgument => http::StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => http::StatusCode::UNAUTHORIZED,
+            Self::PermissionDenied => http::StatusCode::FORBIDDEN,
+            Self::DeadlineExceeded => http::StatusCode::GATEWAY_TIMEOUT,
+            Self::Unavailable | Self::ResourceExhausted | Self::MissingBlobs => {
+                http::StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::NotFound
+            | Self::Unimplemented
+            | Self::DataLoss
+            | Self::Cancelled
+            | Self::Internal => http::StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The gRPC code that says the same.
+    #[must_use]
+    pub fn grpc(self) -> tonic::Code {
+        match self {
+            Self::InvalidArgument => tonic::Code::InvalidArgument,
+            Self::NotFound => tonic::Code::NotFound,
+            Self::MissingBlobs => tonic::Code::FailedPrecondition,
+            Self::Unauthenticated => tonic::Code::Unauthenticated,
+            Self::PermissionDenied => tonic::Code::PermissionDenied,
+            Self::ResourceExhausted => tonic::Code::ResourceExhausted,
+            Self::Unavailable => tonic::Code::Unavailable,
+            Self::DeadlineExceeded => tonic::Code::DeadlineExceeded,
+            Self::Unimplemented => tonic::Code::Unimplemented,
+            Self::DataLoss => tonic::Code::DataLoss,
+            Self::Cancelled => tonic::Code::Cancelled,
+            Self::Internal => tonic::Code::Internal,
+        }
+    }
+}
+
+impl From<tonic::Code> for Code {
+    fn from(code: tonic::Code) -> Self {
+        match code {
+            tonic::Code::InvalidArgument | tonic::Code::OutOfRange => Self::InvalidArgument,
+            tonic::Code::NotFound => Self::NotFound,
+            tonic::Code::FailedPrecondition => Self::MissingBlobs,
+            tonic::Code::Unauthenticated => Self::Unauthenticated,
+            tonic::Code::PermissionDenied => Self::PermissionDenied,
+            tonic::Code::ResourceExhausted => Self::ResourceExhausted,
+            tonic::Code::Unavailable | tonic::Code::Aborted => Self::Unavailable,
+            tonic::Code::DeadlineExceeded => Self::DeadlineExceeded,
+            tonic::Code::Unimplemented => Self::Unimplemented,
+            tonic::Code::DataLoss => Self::DataLoss,
+            tonic::Code::Cancelled => Self::Cancelled,
+            _ => Self::Internal,
+        }
+    }
+}
+
+/// A failure: its code, and words for the person who reads the log.
+#[derive(Clone, Debug)]
+pub struct Error {
+    /// What to do about it.
+    pub code: Code,
+    /// Who said what; lower case, no full stop, never a secret.
+    pub message: String,
+    /// With [`Code::MissingBlobs`]: the blobs that were named, if any were.
+    pub missing: Vec<Digest>,
+}
+
+/// The result of everything that can fail this way.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A failure of this kind, in these words.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), missing: Vec::new() }
+    }
+
+    /// The same failure, told by one layer further out: `"backend: ..."`.
+    #[must_use]
+    pub fn context(mut self, what: impl fmt::Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<tonic::Status> for Error {
+    fn from(status: tonic::Status) -> Self {
+        let code = status.code();
+        let message = if status.message().is_empty() {
+            code.description().to_owned()
+        } else {
+            status.message().to_owned()
+        };
+        // A connection that could not be made or broke is told as "transport error" alone; the
+        // cause below it is what a person needs.
+        let mut cause = std::error::Error::source(&status);
+        let mut deepest = None;
+        while let Some(error) = cause {
+            deepest = Some(error.to_string());
+            cause = error.source();
+        }
+        let message = match deepest {
+            Some(deepest) if !message.contains(&deepest) => format!("{message}: {deepest}"),
+            _ => message,
+        };
+        let code = if is_broken_connection(&status) { Code::Unavailable } else { code.into() };
+        Self::new(code, message)
+    }
+}
+
+/// Tonic calls a stream that was cut `Unknown` or `Internal`, depending on where; the reaction to
+/// both is that of `Unavailable`.
+fn is_broken_connection(status: &tonic::Status) -> bool {
+    matches!(status.code(), tonic::Code::Unknown | tonic::Code::Internal | tonic::Code::Cancelled)
+        && std::error::Error::source(status).is_some()
+}
+
+impl From<Error> for tonic::Status {
+    fn from(error: Error) -> Self {
+        Self::new(error.code.grpc(), error.message)
+    }
+}

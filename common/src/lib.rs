@@ -1,0 +1,27 @@
+//! What gateway, shard and loadtest have in common: values, the seams between them, and the only
+//! code that calls a REAPI backend.
+//!
+//! In reading order: [`digest`] and [`file_key`] name contents; [`entry`] says what a file key
+//! stands for; [`shards`] is the question a gateway asks of the shards; [`reapi`] is the backend.
+//! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
+//! [`drain`] and [`telemetry`] are the frame of a process.
+//!
+//! Nothing here knows the Goma protocol but the key of a file, and nothing keeps state between
+//! requests but connections.
+
+pub mod backoff;
+pub mod deadline;
+pub mod digest;
+pub mod drain;
+pub mod entry;
+pub mod error;
+pub mod file_key;
+pub mod reapi;
+pub mod shards;
+pub mod telemetry;
+
+pub use deadline::Deadline;
+pub use digest::Digest;
+pub use entry::{FileEntry, View};
+pub use error::{Code, Error, Result};
+pub use file_key::FileKey;

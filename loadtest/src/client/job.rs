@@ -46,11 +46,16 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Reads the command line, asks the compiler about itself and about what it reads.
+    /// Reads the command line, asks the compiler about itself and about what it reads. With
+    /// `toolchain_included` the compiler itself is an input.
     ///
     /// # Errors
     /// `NotRemote` when a Goma client would not send it.
-    pub(crate) fn prepare(compile: &Compile, compilers: &Compilers) -> Result<Self> {
+    pub(crate) fn prepare(
+        compile: &Compile,
+        compilers: &Compilers,
+        toolchain_included: bool,
+    ) -> Result<Self> {
         let Some((program, args)) = compile.argv.split_first() else {
             return Err(Error::NotRemote("no command".into()));
         };
@@ -60,7 +65,9 @@ impl Job {
         let compiler = compilers.get(program, &compile.cwd, path_env, &line)?;
         let mut names = scan::inputs(&compiler.path, &line, &compile.cwd, &compile.env)?;
         names.extend(expanded.files.iter().cloned());
-        names.extend(compiler.inputs.iter().cloned());
+        if toolchain_included {
+            names.extend(compiler.inputs.iter().cloned());
+        }
         names.extend(compile.extra_inputs.iter().map(|p| p.to_string_lossy().into_owned()));
         let mut inputs: BTreeMap<String, Source> = names
             .into_iter()

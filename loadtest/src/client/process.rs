@@ -67,7 +67,9 @@ impl Client {
         let prepared = {
             let process = Arc::clone(process);
             let policy = compile.cache_policy;
-            let prepare = move || Job::prepare(&compile, &process.compilers);
+            let prepare = move || {
+                Job::prepare(&compile, &process.compilers, process.config.toolchain_included)
+            };
             tokio::task::spawn_blocking(prepare).await.map(|job| (job, policy))
         };
         let (job, policy) = match prepared {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
+use goma_loadtest::build::BuildConfig;
 use goma_loadtest::http::Coding;
 use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Sends one compile and exits as the compiler would
     Compile(CompileArgs),
+    /// Sends all compiles of a compile_commands.json
+    Build(BuildArgs),
 }
 
 /// How to speak to which server.
@@ -82,6 +85,44 @@ pub(crate) struct CompileArgs {
     /// The compiler and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
+}
+
+/// A whole build.
+#[derive(Debug, Args)]
+pub(crate) struct BuildArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// The list of compiles
+    #[arg(long, value_name = "FILE", default_value = "compile_commands.json")]
+    compile_commands: PathBuf,
+    /// Compiles at once
+    #[arg(short, long, value_name = "N", default_value_t = 8)]
+    jobs: usize,
+    /// Compile locally first, and compare every output byte for byte
+    #[arg(long)]
+    verify: bool,
+    /// Keep the results of local compiles here from run to run
+    #[arg(long, value_name = "DIR", requires = "verify")]
+    local_dir: Option<PathBuf>,
+    /// Only the first N compiles
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print one JSON object instead of a summary
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl BuildArgs {
+    /// The build that these flags describe.
+    pub(crate) fn config(&self) -> BuildConfig {
+        BuildConfig {
+            compile_commands: self.compile_commands.clone(),
+            jobs: self.jobs,
+            verify: self.verify,
+            limit: self.limit,
+            local_dir: self.local_dir.clone(),
+        }
+    }
 }
 
 impl ServerArgs {

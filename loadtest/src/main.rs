@@ -6,10 +6,10 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use goma_loadtest::report::CompileReport;
+use goma_loadtest::report::{BuildReport, CompileReport};
 use goma_loadtest::{Client, Error, Result};
 
-use crate::args::{Cli, CompileArgs, Verb};
+use crate::args::{BuildArgs, Cli, CompileArgs, Verb};
 
 /// Exit code for a command line that cannot be meant.
 const USAGE: u8 = 64;
@@ -18,6 +18,7 @@ const USAGE: u8 = 64;
 async fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Compile(args) => compile(args).await,
+        Verb::Build(args) => build(args).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -42,6 +43,39 @@ async fn compile(args: CompileArgs) -> Result<u8> {
         }
     }
     Ok(outcome.exit_code())
+}
+
+async fn build(args: BuildArgs) -> Result<u8> {
+    let client = Client::new(args.server.config()?);
+    let report = goma_loadtest::build::run(&client, &args.config()).await?;
+    for unit in &report.results {
+        if let Some(failure) = &unit.failure {
+            eprintln!("{}: {failure}", unit.name);
+            eprint!("{}", unit.stderr.as_deref().unwrap_or_default());
+        }
+        for output in &unit.different {
+            eprintln!("{}: {output} differs from the local one", unit.name);
+        }
+    }
+    if args.json {
+        print_json(&report)?;
+    } else {
+        eprintln!("{}", summary(&report));
+    }
+    Ok(u8::from(!report.is_success()))
+}
+
+fn summary(report: &BuildReport) -> String {
+    let BuildReport { compiles, local, failed, cache_hits, attempts, identical, .. } = report;
+    format!(
+        "{compiles} compiles ({local} local), {failed} failed, {cache_hits} from the cache, \
+         {attempts} execs, {identical} outputs identical, {} different; {:.1} s, p50 {:.0} ms, \
+         p99 {:.0} ms",
+        report.different.len(),
+        report.wall_ms / 1e3,
+        report.p50_ms,
+        report.p99_ms
+    )
 }
 
 fn print_json(report: &impl serde::Serialize) -> Result<()> {

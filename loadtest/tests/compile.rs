@@ -50,7 +50,7 @@ async fn a_request_has_the_stock_clients_shape() {
     let spec = request.command_spec.as_ref().expect("set");
     assert_eq!((spec.name(), spec.local_compiler_path()), ("gcc", "/usr/bin/gcc"));
     let driver = request.toolchain_specs.last().expect("the real driver");
-    assert_eq!(driver.hash().as_bytes(), &spec.binary_hash()[..]);
+    assert_eq!(driver.hash().as_bytes(), spec.binary_hash());
     assert!(driver.is_executable() && driver.size() == spec.size());
     let names: Vec<&str> = request.input.iter().map(|input| input.filename()).collect();
     assert_eq!(names, [driver.path(), "a.c", "inc/a.h"], "sorted, the driver among them");

@@ -8,6 +8,7 @@ use goma_proto::api::exec_resp::ExecError;
 use goma_proto::api::{ExecReq, ExecResp, ExecResult, RequesterInfo};
 use tokio::time::Instant;
 
+use super::blocking::blocking;
 use super::embed::Sending;
 use super::inputs::{self, Missing, Plan};
 use super::job::Job;
@@ -250,12 +251,4 @@ impl Attempts<'_> {
     fn is_healthy(&self) -> bool {
         self.process.transport.is_healthy()
     }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::Answer(format!("reading inputs: {e}")))?
 }

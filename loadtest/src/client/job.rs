@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use goma_common::Digest;
+use goma_common::digest::Hasher;
+
 use super::command_line::CommandLine;
 use super::compile::Compile;
 use super::compiler::{self, Compiler, Compilers};
-use super::files::Source;
+use super::files::{Files, Source};
 use super::{response_file, scan};
 use crate::error::{Error, Result};
 
@@ -108,6 +111,23 @@ impl Job {
             env,
             inputs,
         })
+    }
+
+    /// A digest of the command, its directory, its environment and all its inputs.
+    pub(crate) fn fingerprint(&self, files: &Files) -> Result<Digest> {
+        let mut hasher = Hasher::default();
+        let mut add = |text: &str| {
+            hasher.update(text.as_bytes());
+            hasher.update(b"\0");
+        };
+        add(&self.compiler.hash);
+        add(&self.cwd.to_string_lossy());
+        self.argv.iter().chain(&self.env).for_each(|text| add(text));
+        for (name, source) in &self.inputs {
+            add(name);
+            add(&files.look(source)?.hashed.key.hex());
+        }
+        Ok(hasher.finish())
     }
 }
 

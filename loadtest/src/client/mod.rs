@@ -6,6 +6,7 @@
 //! `store` for large inputs; `outputs` and `lookup` take the results.
 
 mod attempts;
+mod blocking;
 mod command_line;
 mod compile;
 mod compiler;
@@ -18,6 +19,7 @@ mod job;
 mod lookup;
 mod outcome;
 mod outputs;
+mod prepared;
 mod process;
 mod request;
 mod response_file;
@@ -28,5 +30,5 @@ mod toolchain;
 pub use compile::Compile;
 pub use config::ClientConfig;
 pub use outcome::{Outcome, WrittenFile};
+pub use prepared::Prepared;
 pub use process::Client;
-pub(crate) use response_file::split;

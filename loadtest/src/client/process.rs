@@ -4,18 +4,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use goma_common::Digest;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::attempts;
+use super::blocking::blocking;
 use super::compile::Compile;
 use super::compiler::Compilers;
 use super::config::ClientConfig;
 use super::files::Files;
 use super::job::Job;
 use super::outcome::Outcome;
+use super::prepared::Prepared;
 use super::request::Identity;
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::http::{Failure, Traffic, Transport};
 use crate::stock::Trap;
 
@@ -62,35 +65,53 @@ impl Client {
 
     /// Compiles on the server, writing outputs where the compiler would.
     pub async fn compile(&self, compile: Compile) -> Outcome {
+        match self.prepare(compile).await {
+            Ok(prepared) => self.send(prepared).await,
+            Err(error) => Outcome {
+                not_remote: matches!(error, Error::NotRemote(_)),
+                ..Outcome::failed(error.to_string())
+            },
+        }
+    }
+
+    /// Finds out what a compile reads and writes; sends nothing.
+    ///
+    /// # Errors
+    /// `NotRemote` when a Goma client would run the command locally.
+    pub async fn prepare(&self, compile: Compile) -> Result<Prepared> {
+        let started = Instant::now();
+        let process = Arc::clone(&self.process);
+        let cache_policy = compile.cache_policy;
+        let job = blocking(move || {
+            Job::prepare(&compile, &process.compilers, process.config.toolchain_included)
+        });
+        let job = Arc::new(job.await?);
+        Ok(Prepared { job, cache_policy, scan_time: started.elapsed() })
+    }
+
+    /// Compiles what was prepared.
+    pub async fn send(&self, prepared: Prepared) -> Outcome {
         let process = &self.process;
         let started = Instant::now();
-        let prepared = {
-            let process = Arc::clone(process);
-            let policy = compile.cache_policy;
-            let prepare = move || {
-                Job::prepare(&compile, &process.compilers, process.config.toolchain_included)
-            };
-            tokio::task::spawn_blocking(prepare).await.map(|job| (job, policy))
-        };
-        let (job, policy) = match prepared {
-            Ok((Ok(job), policy)) => (job, policy),
-            Ok((Err(error), _)) => {
-                let not_remote = matches!(error, Error::NotRemote(_));
-                return Outcome { not_remote, ..Outcome::failed(error.to_string()) };
-            }
-            Err(panic) => return Outcome::failed(format!("scanning: {panic}")),
-        };
-        let scanned = Instant::now();
         self.greet().await;
         let task = process.tasks.fetch_add(1, Ordering::Relaxed) + 1;
         let mut outcome = if process.transport.is_on() {
-            attempts::run(process, Arc::new(job), task, policy).await
+            attempts::run(process, prepared.job, task, prepared.cache_policy).await
         } else {
             Outcome::failed(Failure::SwitchedOff.to_string())
         };
-        outcome.scan_time = scanned - started;
-        outcome.latency = scanned.elapsed();
+        outcome.scan_time = prepared.scan_time;
+        outcome.latency = started.elapsed();
         outcome
+    }
+
+    /// A digest of everything that a compile's result depends on.
+    ///
+    /// # Errors
+    /// When an input cannot be read.
+    pub async fn fingerprint(&self, prepared: &Prepared) -> Result<Digest> {
+        let (process, job) = (Arc::clone(&self.process), Arc::clone(&prepared.job));
+        blocking(move || job.fingerprint(&process.files)).await
     }
 
     /// Whether "embed everything" mode is on.

@@ -6,6 +6,7 @@ use goma_common::file_key::CHUNK_SIZE;
 use goma_proto::api::file_blob::BlobType;
 use goma_proto::api::{FileBlob, RequesterInfo, StoreFileReq, StoreFileResp};
 
+use super::blocking::blocking;
 use super::files::{Hashed, Source};
 use crate::error::{Error, Result};
 use crate::http::{Traffic, Transport};
@@ -33,10 +34,7 @@ pub(crate) async fn store(
             let source = source.clone();
             let count = keys.len() as u64;
             let read = move || (first..first + count).map(|i| chunk(&source, i)).collect();
-            let blobs: Vec<FileBlob> = tokio::task::spawn_blocking(read)
-                .await
-                .map_err(|e| Error::Answer(format!("reading chunks: {e}")))
-                .and_then(|blobs: Result<_>| blobs)?;
+            let blobs: Vec<FileBlob> = blocking(read).await?;
             let request = StoreFileReq { blob: blobs, requester_info: Some(requester.clone()) };
             let answer: StoreFileResp = transport.call("/s", &request, traffic).await?;
             check(keys, &answer.hash_key)

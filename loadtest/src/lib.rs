@@ -1,1 +1,19 @@
-//! placeholder
+//! A Goma client as a library, and what can be done with many of them.
+//!
+//! In reading order: [`client`] compiles one thing on a server as the stock client would; [`stock`]
+//! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
+//! `compile_commands.json` names; [`report`] is what a run says in JSON.
+//!
+//! Nothing here knows how a server works inside: everything is seen from a user's machine.
+
+pub mod build;
+pub mod client;
+mod error;
+pub mod http;
+mod lock;
+pub mod report;
+pub mod stock;
+
+pub use client::{Client, ClientConfig, Compile, Outcome};
+pub use error::{Error, Result};
+pub use http::Server;

@@ -1,0 +1,127 @@
+//! The command line of `goma-loadtest`.
+
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use clap::{Args, Parser, Subcommand};
+use goma_loadtest::http::Coding;
+use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
+
+/// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
+#[derive(Debug, Parser)]
+#[command(name = "goma-loadtest", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Sends one compile and exits as the compiler would
+    Compile(CompileArgs),
+}
+
+/// How to speak to which server.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The Goma server; a path replaces the prefix /cxx-compiler-service, a lone / removes it
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GOMA_LOADTEST_SERVER",
+        default_value = "http://127.0.0.1:5050"
+    )]
+    server: String,
+    /// Behave as the stock client does, its traps and all
+    #[arg(long)]
+    stock: bool,
+    /// Seed of everything random
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Value of the User-Agent header
+    #[arg(long, value_name = "TEXT")]
+    user_agent: Option<String>,
+    /// File that holds a bearer token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Do not name the toolchain: the server must have the compiler registered
+    #[arg(long)]
+    no_toolchain: bool,
+    /// Root of the tree that the request asks for, as RBE_exec_root
+    #[arg(long, value_name = "DIR")]
+    exec_root: Option<String>,
+    /// Compression to advertise and begin with
+    #[arg(long, value_name = "CODING", default_value = "gzip")]
+    accept_encoding: Coding,
+    /// Neither send nor advertise compression
+    #[arg(long, conflicts_with = "accept_encoding")]
+    no_compression: bool,
+    /// Platform dimension besides os:linux; may be given more than once
+    #[arg(long, value_name = "NAME:VALUE")]
+    dimension: Vec<String>,
+    /// Do not ask /ping first
+    #[arg(long)]
+    no_ping: bool,
+}
+
+/// One compile.
+#[derive(Debug, Args)]
+pub(crate) struct CompileArgs {
+    #[command(flatten)]
+    pub(crate) server: ServerArgs,
+    /// Print one JSON object instead of the compiler's output
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Claim that the input NAME holds the bytes of FILE; may be given more than once
+    #[arg(long = "override", value_name = "NAME=FILE")]
+    overrides: Vec<String>,
+    /// File to send along though the compile does not read it; may be given more than once
+    #[arg(long = "extra-input", value_name = "NAME")]
+    extra_inputs: Vec<PathBuf>,
+    /// The compiler and its arguments
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+impl ServerArgs {
+    /// The client that these flags describe.
+    pub(crate) fn config(&self) -> Result<ClientConfig> {
+        let mut config = ClientConfig::new(Server::parse(&self.server)?, self.stock);
+        config.seed = self.seed;
+        config.user_agent = self.user_agent.clone().unwrap_or(config.user_agent);
+        config.token = self.token_file.as_ref().map(read_token).transpose()?;
+        config.toolchain_included = !self.no_toolchain;
+        config.exec_root = self.exec_root.clone();
+        config.coding = (!self.no_compression).then_some(self.accept_encoding);
+        config.dimensions = self.dimension.clone();
+        config.ping = !self.no_ping;
+        Ok(config)
+    }
+}
+
+impl CompileArgs {
+    /// The compile, in the current directory.
+    pub(crate) fn compile(&self) -> Result<Compile> {
+        let here =
+            std::env::current_dir().map_err(|source| Error::File { path: ".".into(), source })?;
+        let mut compile = Compile::new(here, self.command.iter().cloned());
+        compile.extra_inputs = self.extra_inputs.clone();
+        for text in &self.overrides {
+            let Some((name, file)) = text.split_once('=') else {
+                let reason = format!("{text} is not NAME=FILE");
+                return Err(Error::Config { flag: "--override", reason });
+            };
+            let bytes =
+                std::fs::read(file).map_err(|source| Error::File { path: file.into(), source })?;
+            compile.overrides.push((name.into(), Bytes::from(bytes)));
+        }
+        Ok(compile)
+    }
+}
+
+fn read_token(path: &PathBuf) -> Result<String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::File { path: path.clone(), source })?;
+    Ok(text.trim().to_owned())
+}

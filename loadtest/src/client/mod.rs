@@ -1,0 +1,32 @@
+//! A Goma client process: compiles in, outcomes out.
+//!
+//! In reading order: [`Compile`] is what to do and [`Outcome`] what came of it; `command_line`,
+//! `response_file`, `compiler`, `toolchain`, `scan` and `depfile` find out what to send; `files`,
+//! `embed` and `inputs` decide how; `request` puts it together; `attempts` is the loop that sends it, with
+//! `store` for large inputs; `outputs` and `lookup` take the results.
+
+mod attempts;
+mod command_line;
+mod compile;
+mod compiler;
+mod config;
+mod depfile;
+mod embed;
+mod files;
+mod inputs;
+mod job;
+mod lookup;
+mod outcome;
+mod outputs;
+mod process;
+mod request;
+mod response_file;
+mod scan;
+mod store;
+mod toolchain;
+
+pub use compile::Compile;
+pub use config::ClientConfig;
+pub use outcome::{Outcome, WrittenFile};
+pub use process::Client;
+pub(crate) use response_file::split;

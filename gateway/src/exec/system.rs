@@ -1,7 +1,5 @@
 //! May the worker's own system files stand in for the client's? Only where they are the same bytes.
 
-use std::collections::HashSet;
-
 use goma_common::Deadline;
 
 use super::Exec;
@@ -18,7 +16,9 @@ pub(crate) enum Expected {
     Compiler(Sha256),
     /// A header with this hash; else the client's is sent.
     Header(Sha256),
-    /// Nothing: a file there would be found before the client's own.
+    /// Nothing: a file there would be found before the client's own. Asked only of directories from
+    /// which the client read nothing; in others a file of that name belongs to the same packages,
+    /// and was passed over by `#include_next`.
     Nothing,
 }
 
@@ -32,19 +32,17 @@ pub(super) fn expectations(
     let mut expected: Vec<_> =
         compiler.map(|(path, hash)| (path.clone(), Expected::Compiler(*hash))).collect();
     let headers: Vec<_> = inputs.files.iter().filter(|(input, _)| input.path.is_system()).collect();
-    let names: HashSet<&str> = headers.iter().map(|(input, _)| input.path.as_str()).collect();
-    let mut shadows = HashSet::new();
-    for (input, digest) in &headers {
+    let dirs = &job.compiler.system_include;
+    let unread: Vec<bool> = dirs
+        .iter()
+        .map(|dir| !headers.iter().any(|(input, _)| input.path.is_within(dir)))
+        .collect();
+    for (input, digest) in headers {
         expected.push((input.path.as_str().to_owned(), Expected::Header(digest.hash)));
-        let dirs = &job.compiler.system_include;
         for (at, dir) in dirs.iter().enumerate() {
             let Some(rest) = input.path.below(dir) else { continue };
-            for earlier in &dirs[..at] {
-                let shadow = format!("{earlier}/{rest}");
-                if !names.contains(shadow.as_str()) && shadows.insert(shadow.clone()) {
-                    expected.push((shadow, Expected::Nothing));
-                }
-            }
+            let before = dirs[..at].iter().zip(&unread).filter(|(_, unread)| **unread);
+            expected.extend(before.map(|(dir, _)| (format!("{dir}/{rest}"), Expected::Nothing)));
         }
     }
     expected

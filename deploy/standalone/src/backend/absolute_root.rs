@@ -1,9 +1,11 @@
 //! The platform property `InputRootAbsolutePath`: where in the sandbox the input root is to be.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use goma_common::{Code, Error, Result};
 use goma_proto::reapi::{Action, Command};
+
+use super::rel_path;
 
 /// Where the input root is when nothing else is asked for: the same for all, so that results do not
 /// depend on where this backend keeps its files.
@@ -15,6 +17,7 @@ const SYSTEM: [&str; 11] = [
 ];
 
 /// The path that is asked for, if one is.
+#[allow(deprecated, reason = "older clients put the platform into the command")]
 pub(super) fn wanted<'a>(action: &'a Action, command: &'a Command) -> Option<&'a str> {
     // From API 2.2 on the action's platform is the one that counts.
     let platform = action.platform.as_ref().or(command.platform.as_ref())?;
@@ -32,14 +35,11 @@ pub(super) fn check(path: &str, host_dirs: &[PathBuf]) -> Result<PathBuf> {
         let message = format!("InputRootAbsolutePath {path:?} {why}");
         Err(Error::new(Code::InvalidArgument, message))
     };
-    if !path.starts_with('/') || path.contains('\0') {
-        return refuse("is not absolute");
-    }
-    let root = Path::new(path);
-    let normal = root.components().skip(1).all(|part| matches!(part, Component::Normal(_)));
-    if !normal || path.ends_with('/') || path.contains("//") || path.contains("/./") {
+    let Some(below) = path.strip_prefix('/') else { return refuse("is not absolute") };
+    if below.split('/').any(|part| rel_path::name("part", part).is_err()) {
         return refuse("is not normalised");
     }
+    let root = Path::new(path);
     let hosts = host_dirs.iter().map(PathBuf::as_path);
     for system in SYSTEM.into_iter().map(Path::new).chain(hosts) {
         if root.starts_with(system) || system.starts_with(root) {

@@ -84,8 +84,7 @@ impl BlobWriter {
             return Err(Error::new(Code::InvalidArgument, message));
         }
         let published = self.file.set_times(times());
-        let published =
-            published.and_then(|()| self.store.publish(key, self.reserved, &self.temp));
+        let published = published.and_then(|()| self.store.publish(key, self.reserved, &self.temp));
         published.map_err(|error| io_error("publish a blob", &error))?;
         self.reserved = 0;
         Ok(())

@@ -1,6 +1,8 @@
 //! What this backend says of itself, and the limits that it keeps.
 
-use goma_proto::reapi::{self, capabilities_server, digest_function, symlink_absolute_path_strategy};
+use goma_proto::reapi::{
+    self, capabilities_server, digest_function, symlink_absolute_path_strategy,
+};
 use goma_proto::semver::SemVer;
 use tonic::{Request, Response, Status};
 

@@ -86,8 +86,7 @@ impl content_addressable_storage_server::ContentAddressableStorage for Cas {
         Ok(Response::new(reapi::BatchReadBlobsResponse { responses: responses.await? }))
     }
 
-    type GetTreeStream =
-        Pin<Box<dyn Stream<Item = Result<reapi::GetTreeResponse, Status>> + Send>>;
+    type GetTreeStream = Pin<Box<dyn Stream<Item = Result<reapi::GetTreeResponse, Status>> + Send>>;
 
     async fn get_tree(
         &self,

@@ -55,8 +55,7 @@ fn collect_one(
             let digest = Some(store_file(store, file)?.into());
             let (path, contents) = (path_told, Vec::new());
             let node_properties = None;
-            let file =
-                reapi::OutputFile { path, digest, is_executable, contents, node_properties };
+            let file = reapi::OutputFile { path, digest, is_executable, contents, node_properties };
             result.output_files.push(file);
         }
         FileType::Directory => {

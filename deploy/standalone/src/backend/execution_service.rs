@@ -155,7 +155,8 @@ impl Follower {
             name: self.operation.name.clone(),
             metadata: Some(any("ExecuteOperationMetadata", &metadata)),
             done: done.is_some(),
-            result: done.map(|response| operation::Result::Response(any("ExecuteResponse", response))),
+            result: done
+                .map(|response| operation::Result::Response(any("ExecuteResponse", response))),
         }
     }
 }

@@ -43,7 +43,11 @@ impl Executor {
     ///
     /// # Errors
     /// `ResourceExhausted` when too many are.
-    pub(super) fn execute(self: &Arc<Self>, digest: Digest, action: Action) -> Result<Arc<Operation>> {
+    pub(super) fn execute(
+        self: &Arc<Self>,
+        digest: Digest,
+        action: Action,
+    ) -> Result<Arc<Operation>> {
         match self.operations.begin(digest, !action.do_not_cache)? {
             Begun::Joined(operation) => Ok(operation),
             Begun::New(operation) => {
@@ -58,7 +62,11 @@ impl Executor {
     ///
     /// # Errors
     /// `ResourceExhausted` when too many are under way.
-    pub(super) fn answer(&self, digest: Digest, response: ExecuteResponse) -> Result<Arc<Operation>> {
+    pub(super) fn answer(
+        &self,
+        digest: Digest,
+        response: ExecuteResponse,
+    ) -> Result<Arc<Operation>> {
         let (Begun::New(operation) | Begun::Joined(operation)) =
             self.operations.begin(digest, false)?;
         self.operations.finish(&operation, response);

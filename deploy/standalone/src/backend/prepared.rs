@@ -99,9 +99,7 @@ fn load(store: &Arc<Store>, action: &Action, pins: &mut Pins) -> Result<(reapi::
     root.collect_files(&mut files);
     missing.extend(pins.add_blobs(files));
     match command {
-        Some(command) if missing.is_empty() => {
-            Ok((rpc_status::decode("command", &command)?, root))
-        }
+        Some(command) if missing.is_empty() => Ok((rpc_status::decode("command", &command)?, root)),
         command => {
             if command.is_none() {
                 missing.insert(command_digest);
@@ -125,7 +123,8 @@ fn place(
         (Ok(sandbox), None) => Ok(Some((Arc::clone(sandbox), absolute_root::DEFAULT.into()))),
         (Err(_), None) => Ok(None),
         (Err(why), Some(_)) => {
-            let message = format!("InputRootAbsolutePath needs a sandbox, and there is none: {why}");
+            let message =
+                format!("InputRootAbsolutePath needs a sandbox, and there is none: {why}");
             // FAILED_PRECONDITION without naming a blob: there is nothing to upload.
             Err(Error::new(Code::MissingBlobs, message))
         }

@@ -52,8 +52,8 @@ pub(super) fn missing(digests: Vec<Digest>) -> Error {
 
 /// A digest that a message must have.
 pub(super) fn digest(digest: Option<&reapi::Digest>, what: &str) -> Result<Digest> {
-    let digest = digest
-        .ok_or_else(|| Error::new(Code::InvalidArgument, format!("{what}: no digest")))?;
+    let digest =
+        digest.ok_or_else(|| Error::new(Code::InvalidArgument, format!("{what}: no digest")))?;
     Digest::try_from(digest).map_err(|error| error.context(what))
 }
 

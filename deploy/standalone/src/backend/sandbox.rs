@@ -46,7 +46,8 @@ impl Sandbox {
         let bwrap = find_bwrap().ok_or("bwrap (package bubblewrap) is not in PATH")?;
         let host_dirs = host_dirs.to_vec();
         let sandbox = Self { bwrap, arguments: arguments(&host_dirs), host_dirs };
-        let run = RunDir::create(scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
+        let run =
+            RunDir::create(scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
         let root = Path::new(super::absolute_root::DEFAULT);
         fs::create_dir(run.root()).map_err(|error| error.to_string())?;
         let mut command = sandbox.command(&run, root, &[], root);

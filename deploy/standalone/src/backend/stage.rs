@@ -69,8 +69,7 @@ impl Stage<'_> {
     /// An executable twin of a blob.
     fn make_program(&self, digest: Digest) -> Result<()> {
         let mut source = self.open(digest)?;
-        let _open_for_writing =
-            self.store.exec_gate.read().unwrap_or_else(PoisonError::into_inner);
+        let _open_for_writing = self.store.exec_gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut writer = BlobWriter::begin(self.store, Kind::Program, digest.size)?;
         blob_writer::copy(&mut source, &mut writer)?;
         writer.finish(digest)

@@ -38,7 +38,8 @@ impl Digest {
     /// # Errors
     /// `InvalidArgument` naming the text, when it is no SHA-256 or the size is negative.
     pub fn parse(hash: &str, size: i64) -> Result<Self, Error> {
-        let invalid = || Error::new(Code::InvalidArgument, format!("not a digest: {hash:?}/{size}"));
+        let invalid =
+            || Error::new(Code::InvalidArgument, format!("not a digest: {hash:?}/{size}"));
         let size = u64::try_from(size).map_err(|_| invalid())?;
         Ok(Self { hash: parse_hash(hash).ok_or_else(invalid)?, size })
     }
@@ -80,10 +81,7 @@ impl fmt::Debug for Digest {
 
 impl From<Digest> for reapi::Digest {
     fn from(digest: Digest) -> Self {
-        Self {
-            hash: digest.hex(),
-            size_bytes: i64::try_from(digest.size).unwrap_or(i64::MAX),
-        }
+        Self { hash: digest.hex(), size_bytes: i64::try_from(digest.size).unwrap_or(i64::MAX) }
     }
 }
 

@@ -120,6 +120,19 @@ impl Error {
         Self { code, message: message.into(), missing: Vec::new() }
     }
 
+    /// The same failure, seen from a client: a backend that finds our call invalid or us unknown is
+    /// no fault of the client's request.
+    #[must_use]
+    pub fn of_the_server(mut self) -> Self {
+        if matches!(
+            self.code,
+            Code::InvalidArgument | Code::Unauthenticated | Code::PermissionDenied
+        ) {
+            self.code = Code::Internal;
+        }
+        self
+    }
+
     /// The same failure, told by one layer further out: `"backend: ..."`.
     #[must_use]
     pub fn context(mut self, what: impl fmt::Display) -> Self {

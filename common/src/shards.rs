@@ -22,7 +22,7 @@ pub struct Blob {
 }
 
 /// Whether a presence entry may answer for the CAS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trust {
     /// The ordinary case: what was seen there lately is taken to be there.
     Presence,

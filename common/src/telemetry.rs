@@ -7,7 +7,8 @@ use tracing_subscriber::EnvFilter;
 /// # Errors
 /// When the filter cannot be read, or logging was set up before.
 pub fn init(filter: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("--log {filter:?}: {error}"))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|error| format!("--log {filter:?}: {error}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

@@ -1,1 +1,28 @@
-//! placeholder
+//! A gateway: the Goma protocol over HTTP, turned into Remote Execution API actions.
+//!
+//! In reading order: [`http`] takes requests in and gives answers out; [`exec`] is the path of a
+//! compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
+//! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
+//! workers have under their system directories.
+//!
+//! A gateway keeps nothing between requests but caches. It meets the shards only behind the trait
+//! [`goma_common::shards::Shards`].
+
+mod answer;
+mod command;
+mod command_blob;
+mod config;
+mod exec;
+mod file_blob;
+mod files;
+mod http;
+mod output_views;
+mod paths;
+mod refusal;
+mod server;
+mod store_lookup;
+pub mod worker;
+
+pub use config::{AbsolutePaths, GatewayConfig, Timeouts};
+pub use http::app;
+pub use server::{Gateway, serve};

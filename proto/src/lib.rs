@@ -22,4 +22,5 @@ pub use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 pub use bazel_remote_apis::build::bazel::semver;
 pub use bazel_remote_apis::google::bytestream;
 pub use bazel_remote_apis::google::longrunning;
+pub use bazel_remote_apis::google::protobuf;
 pub use bazel_remote_apis::google::rpc;

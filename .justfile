@@ -1,0 +1,64 @@
+# One verb a task; `just` alone lists them. CI uses the same ones.
+# `.ci/install` puts `just` itself at target/tools/bin/just.
+
+export PATH := justfile_directory() / "target/tools/bin:" + env("PATH")
+
+[private]
+default:
+    @just --list --unsorted
+
+# Install what building and testing need beyond Rust
+install:
+    .ci/install
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Fail where the code is not formatted
+fmt-check:
+    cargo fmt --all -- --check
+
+# Clippy on everything, warnings are errors
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Licences, duplicate and banned crates, where crates come from
+deny:
+    .ci/deny check bans licenses sources
+
+# Known vulnerabilities in our dependencies; fetches the advisory database
+advisories:
+    .ci/deny check advisories
+
+# Every test and acceptance script; `just test-unit NAME` runs some
+test:
+    .ci/test
+
+# Cargo's tests alone, those whose name contains the given word
+test-unit *FILTER: install
+    GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" cargo test --workspace --locked {{ FILTER }}
+
+# One acceptance script by name, as `just accept balancer`
+accept NAME: install
+    .ci/acceptance/{{ NAME }}
+
+# Benchmarks; the README's numbers come from here
+bench *ARGS:
+    cargo bench --workspace --locked {{ ARGS }}
+
+# zstd, SQLite and RocksDB with a compile_commands.json each, under target/projects
+projects:
+    .ci/projects
+
+# Start buildbox-casd in the foreground, a Remote Execution server that is not ours
+casd PORT="8980" CACHE="target/casd": install
+    .ci/casd {{ PORT }} {{ CACHE }}
+
+# Build, serve and compile a small program: the README's first command
+quickstart:
+    deploy/quickstart
+
+# All that CI does
+ci:
+    .ci/run

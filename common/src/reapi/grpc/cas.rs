@@ -1,0 +1,259 @@
+//! FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs and ByteStream.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::future::ready;
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
+use goma_proto::bytestream::{ReadRequest, WriteRequest};
+use goma_proto::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
+use goma_proto::reapi::{
+    BatchReadBlobsRequest, BatchUpdateBlobsRequest, FindMissingBlobsRequest,
+    batch_update_blobs_request, digest_function,
+};
+use goma_proto::rpc;
+use tokio::sync::oneshot;
+use tonic::transport::Channel;
+
+use super::{Grpc, MAX_RECEIVED, timed};
+use crate::deadline::Deadline;
+use crate::digest::Digest;
+use crate::entry::View;
+use crate::error::{Code, Error, Result};
+use crate::reapi::Cas;
+
+/// Bytes of contents in one message of a ByteStream upload.
+const WRITE_PIECE: usize = 1 << 20;
+/// Digests in one FindMissingBlobs: about 80 bytes each, far below a message of 4 MiB.
+const FIND_MISSING_MAX: usize = 20_000;
+
+#[async_trait]
+impl Cas for Grpc {
+    async fn find_missing(&self, digests: &[Digest], deadline: Deadline) -> Result<Vec<Digest>> {
+        let mut missing = Vec::new();
+        for some in digests.chunks(FIND_MISSING_MAX) {
+            let request = FindMissingBlobsRequest {
+                instance_name: self.instance.clone(),
+                blob_digests: some.iter().map(|digest| (*digest).into()).collect(),
+                digest_function: digest_function::Value::Sha256.into(),
+            };
+            let response = self.cas().find_missing_blobs(timed(request, deadline)).await?;
+            for digest in &response.into_inner().missing_blob_digests {
+                missing.push(digest.try_into()?);
+            }
+        }
+        Ok(missing)
+    }
+
+    async fn upload_batch(
+        &self,
+        blobs: &[(Digest, Bytes)],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<()>>> {
+        let requests = blobs
+            .iter()
+            .map(|(digest, contents)| batch_update_blobs_request::Request {
+                digest: Some((*digest).into()),
+                data: contents.to_vec(),
+                ..Default::default()
+            })
+            .collect();
+        let request = BatchUpdateBlobsRequest {
+            instance_name: self.instance.clone(),
+            requests,
+            digest_function: digest_function::Value::Sha256.into(),
+        };
+        let response = self.cas().batch_update_blobs(timed(request, deadline)).await?.into_inner();
+        let mut told = HashMap::with_capacity(blobs.len());
+        for answer in response.responses {
+            if let Some(digest) = &answer.digest {
+                told.insert(Digest::try_from(digest)?, check(answer.status.as_ref()));
+            }
+        }
+        Ok(in_order(blobs.iter().map(|(digest, _)| *digest), |digest| told.get(digest).cloned()))
+    }
+
+    async fn upload_stream(
+        &self,
+        digest: Digest,
+        pieces: BoxStream<'static, Result<Bytes>>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        let id = fastrand::u128(..);
+        let resource = resource_name(&self.instance, &format!("uploads/{id:032x}/blobs/{digest}"));
+        // A piece that cannot be had ends the stream early; why is told on the side, since a gRPC
+        // request stream has no way to fail.
+        let (failed, mut failure) = oneshot::channel();
+        let request = timed(write_messages(resource, digest.size, pieces, failed), deadline);
+        let written = self.byte_stream().write(request).await;
+        if let Ok(error) = failure.try_recv() {
+            return Err(error);
+        }
+        match written {
+            Ok(response) => check_committed(response.into_inner().committed_size, digest.size),
+            Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
+            Err(status) => Err(status.into()),
+        }
+    }
+
+    async fn download_batch(
+        &self,
+        digests: &[Digest],
+        deadline: Deadline,
+    ) -> Result<Vec<Result<Bytes>>> {
+        let request = BatchReadBlobsRequest {
+            instance_name: self.instance.clone(),
+            digests: digests.iter().map(|digest| (*digest).into()).collect(),
+            digest_function: digest_function::Value::Sha256.into(),
+            ..Default::default()
+        };
+        let response = self.cas().batch_read_blobs(timed(request, deadline)).await?.into_inner();
+        let mut told = HashMap::with_capacity(digests.len());
+        for answer in response.responses {
+            let Some(digest) = &answer.digest else { continue };
+            let digest = Digest::try_from(digest)?;
+            let contents = check(answer.status.as_ref())
+                .and_then(|()| verified(digest, Bytes::from(answer.data)));
+            told.insert(digest, contents);
+        }
+        Ok(in_order(digests.iter().copied(), |digest| told.get(digest).cloned()))
+    }
+
+    async fn download_stream(
+        &self,
+        view: View,
+        deadline: Deadline,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let request = ReadRequest {
+            resource_name: resource_name(&self.instance, &format!("blobs/{}", view.digest)),
+            read_offset: i64::try_from(view.offset).unwrap_or(i64::MAX),
+            // 0 means to the end, which spares backends that refuse a limit.
+            read_limit: if view.offset + view.length == view.digest.size {
+                0
+            } else {
+                i64::try_from(view.length).unwrap_or(0)
+            },
+        };
+        let response = self.byte_stream().read(timed(request, deadline)).await?;
+        Ok(response.into_inner().map_ok(|read| read.data.into()).map_err(Error::from).boxed())
+    }
+}
+
+impl Grpc {
+    fn cas(&self) -> ContentAddressableStorageClient<Channel> {
+        ContentAddressableStorageClient::new(self.calls.clone())
+            .max_decoding_message_size(MAX_RECEIVED)
+    }
+
+    fn byte_stream(&self) -> ByteStreamClient<Channel> {
+        ByteStreamClient::new(self.bulk.clone()).max_decoding_message_size(MAX_RECEIVED)
+    }
+}
+
+/// An empty instance name takes its slash along.
+fn resource_name(instance: &str, rest: &str) -> String {
+    if instance.is_empty() { rest.to_owned() } else { format!("{instance}/{rest}") }
+}
+
+/// Cuts pieces into messages with offsets, the last one marked as such.
+fn write_messages(
+    resource: String,
+    size: u64,
+    pieces: BoxStream<'static, Result<Bytes>>,
+    failed: oneshot::Sender<Error>,
+) -> Messages {
+    let mut resource = Some(resource);
+    let mut offset = 0;
+    let messages = pieces
+        .scan(Some(failed), |failed, piece| {
+            ready(match piece {
+                Ok(piece) => Some(piece),
+                Err(error) => {
+                    if let Some(failed) = failed.take() {
+                        // Its receiver waits for as long as this stream lives.
+                        let _ = failed.send(error);
+                    }
+                    None
+                }
+            })
+        })
+        .flat_map(|piece| futures::stream::iter(split(piece)))
+        .map(move |piece| {
+            let write_offset = offset;
+            offset += piece.len() as u64;
+            WriteRequest {
+                resource_name: resource.take().unwrap_or_default(),
+                write_offset: i64::try_from(write_offset).unwrap_or(i64::MAX),
+                finish_write: offset == size,
+                data: piece.into(),
+            }
+        })
+        .boxed();
+    Messages(messages)
+}
+
+/// A stream with a name: the compiler cannot see that a boxed one without is `Send` across an await.
+struct Messages(BoxStream<'static, WriteRequest>);
+
+impl Stream for Messages {
+    type Item = WriteRequest;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<WriteRequest>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+fn split(mut piece: Bytes) -> Vec<Bytes> {
+    let mut parts = Vec::new();
+    while piece.len() > WRITE_PIECE {
+        parts.push(piece.split_to(WRITE_PIECE));
+    }
+    parts.push(piece);
+    parts
+}
+
+/// -1 is how a backend says "the blob was there already" without reading it.
+fn check_committed(committed: i64, size: u64) -> Result<()> {
+    if committed == -1 || u64::try_from(committed) == Ok(size) {
+        return Ok(());
+    }
+    Err(Error::new(Code::Unavailable, format!("took {committed} of {size} bytes")))
+}
+
+fn check(status: Option<&rpc::Status>) -> Result<()> {
+    match status {
+        Some(status) if status.code != 0 => {
+            Err(Error::new(tonic::Code::from(status.code).into(), status.message.clone()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn verified(digest: Digest, contents: Bytes) -> Result<Bytes> {
+    if Digest::of(&contents) == digest {
+        return Ok(contents);
+    }
+    tracing::error!(%digest, "the backend answered other bytes than asked for");
+    Err(Error::new(Code::DataLoss, format!("other bytes than {digest}")))
+}
+
+/// Batches answer in any order, and may leave some out.
+fn in_order<T>(
+    digests: impl Iterator<Item = Digest>,
+    told: impl Fn(&Digest) -> Option<Result<T>>,
+) -> Vec<Result<T>> {
+    digests
+        .map(|digest| {
+            told(&digest).unwrap_or_else(|| {
+                Err(Error::new(Code::Internal, format!("no answer for {digest}")))
+            })
+        })
+        .collect()
+}

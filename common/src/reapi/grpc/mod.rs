@@ -1,0 +1,33 @@
+//! The three traits over a gRPC channel, one file each.
+
+mod action_cache;
+mod cas;
+mod executor;
+mod health;
+mod missing;
+
+use std::sync::Arc;
+
+use tonic::transport::Channel;
+
+use super::Limits;
+use crate::deadline::Deadline;
+
+/// A message that carries a batch of the size we ask for, and what a careless backend adds.
+const MAX_RECEIVED: usize = 16 << 20;
+
+/// The clients of one backend. Channels are handles: a clone is the same connection.
+pub(super) struct Grpc {
+    pub(super) instance: String,
+    pub(super) calls: Channel,
+    pub(super) bulk: Channel,
+    pub(super) executions: Channel,
+    pub(super) limits: Arc<Limits>,
+}
+
+/// A request that tells the other side how long we wait.
+fn timed<T>(message: T, deadline: Deadline) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    request.set_timeout(deadline.remaining());
+    request
+}

@@ -1,0 +1,101 @@
+//! Downloads that choose their way by size: small blobs share a batch, large ones are streams.
+
+use std::collections::HashMap;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{StreamExt, TryStreamExt};
+
+use super::limits::pack;
+use super::{Backend, Cas};
+use crate::deadline::Deadline;
+use crate::digest::Digest;
+use crate::entry::View;
+use crate::error::{Code, Error, Result};
+
+/// Streams read at once for one caller.
+const STREAMS: usize = 4;
+/// Streams that may break before a blob is given up.
+const TRIES: u32 = 3;
+
+/// Downloads whole blobs into memory, each verified. The caller bounds their sum.
+///
+/// # Errors
+/// `NotFound` naming a blob that is gone, or as the backend said.
+pub async fn fetch_all(
+    backend: &Backend,
+    digests: &[Digest],
+    deadline: Deadline,
+) -> Result<HashMap<Digest, Bytes>> {
+    let mut found = HashMap::from([(Digest::EMPTY, Bytes::new())]);
+    let mut wanted: Vec<Digest> = digests.iter().copied().filter(|d| !d.is_empty()).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    let (small, large): (Vec<_>, Vec<_>) =
+        wanted.into_iter().partition(|digest| backend.limits.fits_batch(digest.size));
+    // A single blob costs one call either way, and a stream has no limit.
+    let batches = pack(small, |digest| digest.size, backend.limits.batch_bytes());
+    for batch in batches {
+        let answers = backend.cas.download_batch(&batch, deadline).await?;
+        for (digest, answer) in batch.into_iter().zip(answers) {
+            let contents = answer.map_err(|error| error.context(format_args!("blob {digest}")))?;
+            found.insert(digest, contents);
+        }
+    }
+    let streams = large.into_iter().map(|digest| async move {
+        let contents = fetch_view(backend.cas.as_ref(), View::whole(digest), deadline).await?;
+        Ok::<_, Error>((digest, contents))
+    });
+    let streamed: Vec<_> =
+        futures::stream::iter(streams).buffer_unordered(STREAMS).try_collect().await?;
+    found.extend(streamed);
+    Ok(found)
+}
+
+/// Downloads part of a blob into memory, starting anew when a stream breaks; a whole blob is
+/// verified.
+///
+/// # Errors
+/// `NotFound` when the blob is gone, `DataLoss` when other bytes came.
+pub async fn fetch_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result<Bytes> {
+    if view.length == 0 {
+        return Ok(Bytes::new());
+    }
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        match deadline.bound("ByteStream.Read", read_view(cas, view, deadline)).await {
+            Err(error) if error.code.is_transient() && tried < TRIES && !deadline.is_past() => {
+                tracing::debug!(%error, digest = %view.digest, "download broke, reading again");
+            }
+            result => return result.map_err(|e| e.context(format_args!("blob {}", view.digest))),
+        }
+    }
+}
+
+async fn read_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result<Bytes> {
+    let length = usize::try_from(view.length)
+        .map_err(|_| Error::new(Code::ResourceExhausted, "larger than memory"))?;
+    let mut pieces = cas.download_stream(view, deadline).await?;
+    let mut contents = BytesMut::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if contents.len() + piece.len() > length {
+            return Err(Error::new(Code::DataLoss, "more bytes than asked for"));
+        }
+        if contents.is_empty() && piece.len() == length {
+            // One message held it all: no copy.
+            contents = piece.try_into_mut().unwrap_or_else(|piece| BytesMut::from(&piece[..]));
+            continue;
+        }
+        contents.reserve(length - contents.len());
+        contents.extend_from_slice(&piece);
+    }
+    if contents.len() < length {
+        return Err(Error::new(Code::Unavailable, "stream ended early"));
+    }
+    if view.is_whole() && Digest::of(&contents) != view.digest {
+        tracing::error!(digest = %view.digest, "the backend answered other bytes than asked for");
+        return Err(Error::new(Code::DataLoss, "other bytes than its digest"));
+    }
+    Ok(contents.freeze())
+}

@@ -1,0 +1,319 @@
+//! The command line, and what it means.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A Goma server in one process: turns compiles of Goma clients into Remote Execution API actions.
+///
+/// Without --remoteexec-addr it runs them on this machine, in an embedded backend.
+#[derive(Debug, Parser)]
+#[command(name = "remoteexec_proxy", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
+    /// What is logged, in the syntax of RUST_LOG
+    #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
+    pub log: String,
+}
+
+/// What the program does other than being a proxy.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the embedded backend alone, for clusters and tests
+    Backend(BackendCommand),
+}
+
+/// The embedded backend as a server of its own.
+#[derive(Debug, Args)]
+pub(crate) struct BackendCommand {
+    /// Address and port to serve REAPI on
+    #[arg(long, default_value = "127.0.0.1:8980", value_name = "ADDR")]
+    pub(crate) listen: std::net::SocketAddr,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+}
+
+/// The embedded backend.
+#[derive(Debug, Args)]
+pub(crate) struct BackendArgs {
+    /// Directory for contents, results and what is known of files [default: goma-server in the
+    /// user's cache directory]
+    #[arg(long, env = "GOMA_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Bound of what the embedded backend keeps on disk, in bytes; the least recently used goes
+    #[arg(long, default_value_t = 10 << 30, value_name = "BYTES")]
+    pub(crate) max_disk_bytes: u64,
+    /// Commands that the embedded backend runs at once [default: one a core]
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// Whether the embedded backend runs commands in a sandbox
+    #[arg(long, value_enum, default_value_t = Sandbox::Auto)]
+    pub(crate) sandbox: Sandbox,
+}
+
+/// Where commands run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sandbox {
+    /// In a sandbox where the machine allows it
+    Auto,
+    /// In a sandbox, or not at all
+    Require,
+    /// Outside of any
+    Off,
+}
+
+/// How absolute paths in results are met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AbsolutePaths {
+    /// The backend knows the platform property InputRootAbsolutePath
+    Property,
+    /// The backend makes the input root the / of the command
+    Chroot,
+    /// Such compiles are left to the client
+    Refuse,
+}
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Auth {
+    /// Everybody who can connect
+    None,
+}
+
+/// The proxy itself. Flags of the original keep their names.
+#[derive(Debug, Args)]
+pub(crate) struct ProxyArgs {
+    /// Port for Goma clients
+    #[arg(long, default_value_t = 8090)]
+    pub(crate) port: u16,
+    /// Address for Goma clients
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "IP")]
+    pub(crate) listen: IpAddr,
+    /// Who is let in; `none` on loopback only
+    #[arg(long, value_enum, default_value_t = Auth::None)]
+    pub(crate) auth: Auth,
+
+    /// REAPI backend, host:port [default: an embedded one on this machine]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) remoteexec_addr: Option<String>,
+    /// REAPI instance name
+    #[arg(long, default_value = "", value_name = "NAME")]
+    pub(crate) remote_instance_name: String,
+    /// Container image of the workers, docker://...@sha256:...
+    #[arg(long, default_value = "", value_name = "IMAGE")]
+    pub(crate) platform_container_image: String,
+    /// Another platform property, NAME=VALUE; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) platform_property: Vec<(String, String)>,
+    /// Speak to the backend without TLS
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub(crate) insecure_remoteexec: bool,
+    /// Certificate authority, PEM, to trust for the backend beside the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) additional_tls_certificate: Option<PathBuf>,
+    /// How compiles whose result holds absolute paths are met [default: property with the embedded
+    /// backend in a sandbox, else refuse]
+    #[arg(long, value_enum)]
+    pub(crate) absolute_paths: Option<AbsolutePaths>,
+
+    /// Tries of a call to the backend, the first included; 0 is as many as the deadline allows
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) exec_max_retry_count: u32,
+    /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) exec_missing_input_limit: usize,
+    /// File keys kept in memory
+    #[arg(long, default_value_t = 2_000_000, value_name = "N")]
+    pub(crate) max_digest_cache_entries: usize,
+    #[command(flatten)]
+    pub(crate) timeouts: TimeoutArgs,
+    /// Bytes of request bodies held at once; further requests wait
+    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
+    pub(crate) max_inflight_bytes: usize,
+    /// Outputs up to this size are inside the answer
+    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
+    pub(crate) max_inline_output: u64,
+
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
+    #[command(flatten)]
+    pub(crate) foreign: ForeignArgs,
+}
+
+/// The original's timeouts, by its names.
+#[derive(Debug, Args)]
+pub(crate) struct TimeoutArgs {
+    /// Storing and looking up the inputs of a compile
+    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration, value_name = "TIME", visible_alias = "exec-upload-blobs-timeout")]
+    pub(crate) exec_input_tree_timeout: Duration,
+    /// Asking the action cache
+    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) exec_check_cache_timeout: Duration,
+    /// Waiting for a compile; the client itself waits 610 s
+    #[arg(long, default_value = "590s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) exec_execute_timeout: Duration,
+    /// Reading the outputs of a compile
+    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub(crate) exec_response_timeout: Duration,
+    #[arg(long, hide = true)]
+    pub(crate) exec_inventory_timeout: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) exec_setup_timeout: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) exec_check_missing_timeout: Option<String>,
+}
+
+/// Flags of the original that mean nothing here, or not yet.
+#[derive(Debug, Args)]
+pub(crate) struct ForeignArgs {
+    #[arg(long, hide = true)]
+    pub(crate) service_account_json: Option<String>,
+    #[arg(long, hide = true, alias = "whitelisted-users")]
+    pub(crate) allowed_users: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) exec_config_file: Option<String>,
+    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
+    pub(crate) insecure_skip_verify: bool,
+    #[arg(long, hide = true, env = "REDISHOST")]
+    pub(crate) redis_host: Option<String>,
+    #[arg(long, hide = true, env = "REDISPORT")]
+    pub(crate) redis_port: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) file_cache_bucket: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) trace_project_id: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) trace_sampling_fraction: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) trace_sampling_qps_limit: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) redis_max_idle_conns: Option<String>,
+    #[arg(long, hide = true)]
+    pub(crate) redis_max_active_conns: Option<String>,
+}
+
+/// Why the program ends other than well.
+#[derive(Debug)]
+pub enum Failure {
+    /// The command line asks for what cannot be; it names the flag.
+    Configuration(String),
+    /// The machine did not let us start.
+    Start(String),
+}
+
+impl Failure {
+    /// 64 for the command line, as in `sysexits.h`; 1 for the rest.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Configuration(_) => ExitCode::from(64),
+            Self::Start(_) => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(why) | Self::Start(why) => f.write_str(why),
+        }
+    }
+}
+
+impl ProxyArgs {
+    /// Warns of flags without meaning here, and refuses what is not built yet rather than serving
+    /// with less than was asked for.
+    ///
+    /// # Errors
+    /// Naming the flag.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        let foreign = &self.foreign;
+        let warnings = [
+            (foreign.file_cache_bucket.is_some(), "--file-cache-bucket", "files are in the backend's CAS"),
+            (foreign.trace_project_id.is_some(), "--trace-project-id", "spans go to the log"),
+            (foreign.trace_sampling_fraction.is_some(), "--trace-sampling-fraction", "spans go to the log"),
+            (foreign.trace_sampling_qps_limit.is_some(), "--trace-sampling-qps-limit", "spans go to the log"),
+            (foreign.redis_max_idle_conns.is_some(), "--redis-max-idle-conns", "facts are in --data-dir"),
+            (foreign.redis_max_active_conns.is_some(), "--redis-max-active-conns", "facts are in --data-dir"),
+            (foreign.redis_port.is_some(), "REDISPORT", "facts are in --data-dir"),
+            (self.timeouts.exec_inventory_timeout.is_some(), "--exec-inventory-timeout", "--exec-execute-timeout bounds the whole"),
+            (self.timeouts.exec_setup_timeout.is_some(), "--exec-setup-timeout", "--exec-execute-timeout bounds the whole"),
+            (self.timeouts.exec_check_missing_timeout.is_some(), "--exec-check-missing-timeout", "--exec-execute-timeout bounds the whole"),
+        ];
+        for (_, flag, instead) in warnings.iter().filter(|(given, ..)| *given) {
+            tracing::warn!("{flag} has no effect here: {instead}");
+        }
+        let unbuilt = [
+            (foreign.service_account_json.is_some(), "--service-account-json: service accounts"),
+            (foreign.allowed_users.is_some(), "--allowed-users: identity"),
+            (foreign.exec_config_file.is_some(), "--exec-config-file: the inventory"),
+            (foreign.insecure_skip_verify, "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)"),
+            (foreign.redis_host.is_some(), "REDISHOST: Redis (unset it to keep facts in --data-dir)"),
+        ];
+        if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
+            return Err(Failure::Configuration(format!("{what} is not built yet")));
+        }
+        if !self.listen.is_loopback() && self.auth == Auth::None {
+            return Err(Failure::Configuration(format!(
+                "--listen {}: with --auth none everybody who can connect may compile here, so only \
+                 a loopback address is taken",
+                self.listen
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::go_flags::respell;
+
+    fn parse(line: &str) -> Cli {
+        let args = line.split_whitespace().map(ToOwned::to_owned);
+        Cli::try_parse_from(respell(args)).expect("parses")
+    }
+
+    #[test]
+    fn the_originals_command_lines_are_understood() {
+        let cli = parse(
+            "remoteexec_proxy -port 5050 --platform-container-image docker://i@sha256:0 \
+             --remoteexec-addr h:1 --remote-instance-name a/b/c -insecure-remoteexec=true \
+             --exec-check-cache-timeout 3s --exec-execute-timeout=1m30s",
+        );
+        assert_eq!(cli.proxy.port, 5050);
+        assert!(cli.proxy.insecure_remoteexec);
+        assert_eq!(cli.proxy.timeouts.exec_execute_timeout, Duration::from_secs(90));
+        assert!(parse("remoteexec_proxy --insecure-remoteexec").proxy.insecure_remoteexec);
+        assert!(!parse("remoteexec_proxy -insecure-remoteexec=false").proxy.insecure_remoteexec);
+    }
+
+    #[test]
+    fn what_is_not_built_is_refused_by_name() {
+        for (line, flag) in [
+            ("remoteexec_proxy --whitelisted-users a@b", "--allowed-users"),
+            ("remoteexec_proxy --service-account-json f", "--service-account-json"),
+            ("remoteexec_proxy --listen 0.0.0.0", "--listen"),
+        ] {
+            match parse(line).proxy.check() {
+                Err(Failure::Configuration(why)) => assert!(why.contains(flag), "{why}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        assert!(parse("remoteexec_proxy --file-cache-bucket b").proxy.check().is_ok());
+    }
+}

@@ -1,0 +1,167 @@
+//! The Execution service: operations as streams of their stages.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::stream::{self, Stream};
+use goma_common::{Code, Digest, Error, Result as Outcome};
+use goma_proto::longrunning::{self, operation};
+use goma_proto::protobuf::Any;
+use goma_proto::reapi::execution_stage::Value as Stage;
+use goma_proto::reapi::{self, Action, ActionResult, ExecuteResponse, execution_server};
+use prost::Message;
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use super::action_cache;
+use super::blocking::blocking;
+use super::capabilities::MAX_BATCH;
+use super::executor::Executor;
+use super::inline::Inline;
+use super::operations::{Operation, Progress};
+use super::rpc_status::{self, rpc_status};
+use super::store::Store;
+
+/// The service.
+pub(super) struct Execution {
+    pub(super) executor: Arc<Executor>,
+}
+
+type Operations = Pin<Box<dyn Stream<Item = Result<longrunning::Operation, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl execution_server::Execution for Execution {
+    type ExecuteStream = Operations;
+
+    async fn execute(
+        &self,
+        request: Request<reapi::ExecuteRequest>,
+    ) -> Result<Response<Operations>, Status> {
+        let request = request.into_inner();
+        let digest = rpc_status::digest(request.action_digest.as_ref(), "action")?;
+        let found = {
+            let (store, use_cache) = (Arc::clone(&self.executor.store), !request.skip_cache_lookup);
+            blocking(move || find(&store, digest, use_cache)).await
+        };
+        let operation = match found {
+            Ok(Found::Result(result)) => {
+                let (result, cached_result) = (Some(result), true);
+                let response = ExecuteResponse { result, cached_result, ..Default::default() };
+                self.executor.answer(digest, response)?
+            }
+            Ok(Found::Action(action)) => self.executor.execute(digest, action)?,
+            Err(error) => {
+                let status = Some(rpc_status(&error));
+                self.executor.answer(digest, ExecuteResponse { status, ..Default::default() })?
+            }
+        };
+        Ok(Response::new(self.follow(&operation, Inline::of_execute(request))))
+    }
+
+    type WaitExecutionStream = Operations;
+
+    async fn wait_execution(
+        &self,
+        request: Request<reapi::WaitExecutionRequest>,
+    ) -> Result<Response<Operations>, Status> {
+        let operation = self.executor.operations.find(&request.into_inner().name)?;
+        Ok(Response::new(self.follow(&operation, Inline::default())))
+    }
+}
+
+impl Execution {
+    /// Its stages, from the one it is in to the last.
+    fn follow(&self, operation: &Arc<Operation>, inline: Inline) -> Operations {
+        let follower = Follower {
+            store: Arc::clone(&self.executor.store),
+            operation: Arc::clone(operation),
+            progress: operation.watch(),
+            inline,
+            told: None,
+        };
+        Box::pin(stream::try_unfold(follower, Follower::next))
+    }
+}
+
+enum Found {
+    Result(ActionResult),
+    Action(Action),
+}
+
+fn find(store: &Store, digest: Digest, use_cache: bool) -> Outcome<Found> {
+    if use_cache && let Some(result) = action_cache::lookup(store, digest)? {
+        return Ok(Found::Result(result));
+    }
+    let action = store.read_blob(digest, MAX_BATCH).map_err(|error| match error.code {
+        Code::NotFound => rpc_status::missing(vec![digest]),
+        _ => error,
+    })?;
+    Ok(Found::Action(rpc_status::decode("action", &action)?))
+}
+
+/// One client's view of an operation.
+struct Follower {
+    store: Arc<Store>,
+    operation: Arc<Operation>,
+    progress: watch::Receiver<Progress>,
+    inline: Inline,
+    told: Option<Stage>,
+}
+
+impl Follower {
+    async fn next(mut self) -> Result<Option<(longrunning::Operation, Self)>, Status> {
+        let progress = match self.told {
+            Some(Stage::Completed) => return Ok(None),
+            Some(_) => {
+                let gone = |_| Error::new(Code::Unavailable, "the backend is closing");
+                self.progress.changed().await.map_err(gone)?;
+                self.progress.borrow_and_update().clone()
+            }
+            None => self.progress.borrow_and_update().clone(),
+        };
+        // A fast command may be done before its start was told; clients count on each stage.
+        let stage = match (self.told, progress.stage()) {
+            (Some(Stage::Queued), Stage::Completed) => {
+                self.progress.mark_changed();
+                Stage::Executing
+            }
+            (_, stage) => stage,
+        };
+        self.told = Some(stage);
+        let message = match progress {
+            Progress::Done(response) if stage == Stage::Completed => {
+                let (store, inline) = (Arc::clone(&self.store), self.inline.clone());
+                let mut response = ExecuteResponse::clone(&response);
+                let response = blocking(move || {
+                    if let Some(result) = &mut response.result {
+                        inline.fill(&store, result);
+                    }
+                    Ok(response)
+                });
+                self.message(stage, Some(&response.await?))
+            }
+            _ => self.message(stage, None),
+        };
+        Ok(Some((message, self)))
+    }
+
+    fn message(&self, stage: Stage, done: Option<&ExecuteResponse>) -> longrunning::Operation {
+        let metadata = reapi::ExecuteOperationMetadata {
+            stage: stage as i32,
+            action_digest: Some(self.operation.action.into()),
+            ..Default::default()
+        };
+        longrunning::Operation {
+            name: self.operation.name.clone(),
+            metadata: Some(any("ExecuteOperationMetadata", &metadata)),
+            done: done.is_some(),
+            result: done
+                .map(|response| operation::Result::Response(any("ExecuteResponse", response))),
+        }
+    }
+}
+
+fn any(name: &str, message: &impl Message) -> Any {
+    let type_url = format!("type.googleapis.com/build.bazel.remote.execution.v2.{name}");
+    Any { type_url, value: message.encode_to_vec() }
+}

@@ -1,0 +1,144 @@
+//! Runs actions: so many at once, each from its message to a stored result.
+//!
+//! The stages of one action, in order: read it, wait for a turn, stage its inputs, run it, collect its
+//! outputs, remember the result, tell those who wait, clear up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use goma_common::{Code, Digest, Error, Result};
+use goma_proto::reapi::{Action, ActionResult, ExecuteResponse};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::action_cache;
+use super::blocking::blocking;
+use super::operations::{Begun, Operation, Operations};
+use super::prepared::Prepared;
+use super::process;
+use super::results::{self, Times};
+use super::rpc_status::rpc_status;
+use super::sandbox::Sandbox;
+use super::spawner::Spawner;
+use super::store::Store;
+
+/// Runs actions.
+pub(super) struct Executor {
+    pub(super) store: Arc<Store>,
+    pub(super) operations: Operations,
+    /// Or why there is none.
+    pub(super) sandbox: Result<Arc<Sandbox>, String>,
+    pub(super) spawner: Spawner,
+    pub(super) jobs: Semaphore,
+    pub(super) default_timeout: Duration,
+    /// Owns every execution, whether or not a client still waits for it.
+    pub(super) tasks: TaskTracker,
+    /// Ends them all.
+    pub(super) stop: CancellationToken,
+}
+
+impl Executor {
+    /// Sees to it that an action is executed.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when too many are.
+    pub(super) fn execute(
+        self: &Arc<Self>,
+        digest: Digest,
+        action: Action,
+    ) -> Result<Arc<Operation>> {
+        match self.operations.begin(digest, !action.do_not_cache)? {
+            Begun::Joined(operation) => Ok(operation),
+            Begun::New(operation) => {
+                let (executor, running) = (Arc::clone(self), Arc::clone(&operation));
+                self.tasks.spawn(async move { executor.run(running, action).await });
+                Ok(operation)
+            }
+        }
+    }
+
+    /// An operation that is over before it began, as for a result from the cache.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when too many are under way.
+    pub(super) fn answer(
+        &self,
+        digest: Digest,
+        response: ExecuteResponse,
+    ) -> Result<Arc<Operation>> {
+        let (Begun::New(operation) | Begun::Joined(operation)) =
+            self.operations.begin(digest, false)?;
+        self.operations.finish(&operation, response);
+        Ok(operation)
+    }
+
+    async fn run(self: Arc<Self>, operation: Arc<Operation>, action: Action) {
+        let mut times = Times::queued();
+        let stopped = || Error::new(Code::Unavailable, "the backend is closing");
+        let Ok(_turn) = self.jobs.acquire().await else { return };
+        operation.executing();
+        let mut rest = None;
+        let result = tokio::select! {
+            result = self.run_now(&operation, &action, &mut times, &mut rest) => result,
+            () = self.stop.cancelled() => Err(stopped()),
+        };
+        self.operations.finish(&operation, response(result));
+        // Deleting a run's directory takes a while; only our own turn waits for it.
+        if let Some(prepared) = rest {
+            let _ = blocking(move || Ok(drop(prepared))).await;
+        }
+    }
+
+    async fn run_now(
+        &self,
+        operation: &Operation,
+        action: &Action,
+        times: &mut Times,
+        rest: &mut Option<Arc<Prepared>>,
+    ) -> Result<(ActionResult, Option<Error>)> {
+        times.worker_start();
+        let prepared = {
+            let (store, action) = (Arc::clone(&self.store), action.clone());
+            let (sandbox, limit) = (self.sandbox.clone(), self.default_timeout);
+            blocking(move || Prepared::new(&store, &action, &sandbox, limit)).await?
+        };
+        let prepared = Arc::new(prepared);
+        *rest = Some(Arc::clone(&prepared));
+        times.execution_start();
+        let outcome = process::run(&self.spawner, prepared.command(), prepared.limit).await;
+        let outcome = outcome.map_err(|error| prepared.invocation.not_started(error))?;
+        times.execution_end();
+        if let Some(failure) = prepared.invocation.failure(&outcome) {
+            return Err(failure);
+        }
+        let (store, digest) = (Arc::clone(&self.store), operation.action);
+        let (may_keep, times) = (!action.do_not_cache, times.clone());
+        blocking(move || {
+            let limit = prepared.limit;
+            let late = outcome.timed_out.then(|| {
+                let message = format!("the command ran longer than {} s", limit.as_secs_f32());
+                Error::new(Code::DeadlineExceeded, message)
+            });
+            let mut result = results::of_streams(&store, outcome)?;
+            if late.is_none() {
+                prepared.collect(&store, &mut result)?;
+            }
+            result.execution_metadata = Some(times.finish());
+            if may_keep && late.is_none() && result.exit_code == 0 {
+                action_cache::remember(&store, digest, &result)?;
+            }
+            Ok((result, late))
+        })
+        .await
+    }
+}
+
+fn response(result: Result<(ActionResult, Option<Error>)>) -> ExecuteResponse {
+    let (result, error) = match result {
+        Ok((result, late)) => (Some(result), late),
+        Err(error) => (None, Some(error)),
+    };
+    let status = error.as_ref().map(rpc_status);
+    ExecuteResponse { result, status, ..Default::default() }
+}

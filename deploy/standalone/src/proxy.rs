@@ -1,0 +1,264 @@
+//! Puts the process together: backend, shard, gateway, in this order, and takes it apart again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use goma_common::drain::{Drain, on_signals};
+use goma_common::reapi::{self, Address, RemoteConfig};
+use goma_common::{Digest, Error};
+use goma_gateway::worker::{Probed, WorkerFiles};
+use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig, Timeouts};
+use goma_shard::facts::{Embedded, Facts};
+use goma_shard::{LocalShard, ShardConfig};
+use tokio::io::DuplexStream;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+
+use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, Failure, ProxyArgs};
+use crate::backend::{Backend, Config as BackendConfig, SandboxMode};
+use crate::own_disk::OwnDisk;
+
+/// Presence is believed for so long after the CAS confirmed it: well under any retention.
+const PRESENCE_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+/// Connections to the embedded backend that may wait to be accepted.
+const CONNECTIONS: usize = 16;
+
+/// Runs the program to its end.
+///
+/// # Errors
+/// Before anything is served; naming the flag or file.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let drain = Drain::new();
+    let signals = on_signals(drain.clone()).map_err(|error| Failure::Start(error.to_string()))?;
+    let ended = match cli.command {
+        Some(Command::Backend(command)) => serve_backend(command, drain).await,
+        None => serve_proxy(cli.proxy, drain).await,
+    };
+    signals.abort();
+    ended
+}
+
+async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Failure> {
+    let data_dir = data_dir(&command.backend)?;
+    let backend = open_backend(&command.backend, &data_dir).await?;
+    let listener = bind(command.listen).await?;
+    let address = listener.local_addr().unwrap_or(command.listen);
+    tracing::info!(%address, data_dir = %data_dir.display(), "embedded backend listening");
+    let incoming = TcpListenerStream::new(listener).map(|stream| {
+        // Small answers must not wait for acknowledgements.
+        stream.inspect(|stream| drop(stream.set_nodelay(true)))
+    });
+    let served = backend.serve(incoming, drain).await;
+    backend.close().await;
+    served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
+}
+
+async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
+    args.check()?;
+    let data_dir = data_dir(&args.backend)?;
+    let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
+    let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
+
+    let side = match &args.remoteexec_addr {
+        Some(name) => Side::remote(&args, name)?,
+        None => Side::embedded(&args, &data_dir).await?,
+    };
+    let facts_file = data_dir.join(format!("facts-{}.redb", side.name));
+    let facts: Arc<dyn Facts> =
+        Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(start)?);
+    let shard_config = ShardConfig { memory_entries: args.max_digest_cache_entries.max(1) };
+    let shards = Arc::new(LocalShard::start(shard_config, facts.clone(), side.backend.clone()));
+    let worker = match side.own_disk {
+        Some(disk) => disk,
+        None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
+    };
+    let config = gateway_config(&args, side.absolute_paths);
+    let gateway = Arc::new(Gateway::new(config, shards, side.backend, worker, drain));
+
+    tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
+    let served = goma_gateway::serve(gateway, listener).await;
+    facts.flush().await;
+    if let Some(embedded) = side.embedded {
+        embedded.stop().await;
+    }
+    tracing::info!("ended");
+    served.map_err(|error| Failure::Start(format!("--port {}: {error}", args.port)))
+}
+
+/// The backend's side of the proxy.
+struct Side {
+    backend: reapi::Backend,
+    /// Sets its facts apart from other backends'.
+    name: String,
+    /// For the log.
+    told: String,
+    absolute_paths: AbsolutePaths,
+    own_disk: Option<Arc<dyn WorkerFiles>>,
+    embedded: Option<EmbeddedTask>,
+}
+
+impl Side {
+    fn remote(args: &ProxyArgs, name: &str) -> Result<Self, Failure> {
+        let ca_certificate = match &args.additional_tls_certificate {
+            Some(file) => Some(std::fs::read(file).map_err(|error| {
+                let file = file.display();
+                Failure::Configuration(format!("--additional-tls-certificate {file}: {error}"))
+            })?),
+            None => None,
+        };
+        let config = RemoteConfig {
+            address: Address::Network(name.to_owned()),
+            instance: args.remote_instance_name.clone(),
+            tls: !args.insecure_remoteexec,
+            ca_certificate,
+            tries: tries(args),
+        };
+        let told = format!("{name}, instance {:?}", args.remote_instance_name);
+        Ok(Self {
+            backend: reapi::connect(&config).map_err(configuration)?,
+            name: Digest::of(told.as_bytes()).hex()[..16].to_owned(),
+            told,
+            absolute_paths: AbsolutePaths::Refuse,
+            own_disk: None,
+            embedded: None,
+        })
+    }
+
+    async fn embedded(args: &ProxyArgs, data_dir: &Path) -> Result<Self, Failure> {
+        let backend = open_backend(&args.backend, data_dir).await?;
+        let absolute_paths = match backend.supports_absolute_root() {
+            true => AbsolutePaths::Property,
+            false => AbsolutePaths::Refuse,
+        };
+        let own_disk = OwnDisk::look().await.map_err(start)?;
+        let (connections, accepted) = mpsc::channel(CONNECTIONS);
+        let config = RemoteConfig {
+            address: Address::InProcess(connections),
+            instance: args.remote_instance_name.clone(),
+            tls: false,
+            ca_certificate: None,
+            tries: tries(args),
+        };
+        Ok(Self {
+            backend: reapi::connect(&config).map_err(configuration)?,
+            name: "embedded".to_owned(),
+            told: "embedded".to_owned(),
+            absolute_paths,
+            own_disk: Some(Arc::new(own_disk)),
+            embedded: Some(EmbeddedTask::start(backend, accepted)),
+        })
+    }
+}
+
+/// The embedded backend while it serves. It outlives the gateway's drain, which still needs it.
+struct EmbeddedTask {
+    backend: Backend,
+    drain: Drain,
+    task: JoinHandle<io::Result<()>>,
+}
+
+impl EmbeddedTask {
+    fn start(backend: Backend, accepted: mpsc::Receiver<DuplexStream>) -> Self {
+        let drain = Drain::new();
+        let (serving, drained) = (backend.clone(), drain.clone());
+        let incoming = ReceiverStream::new(accepted).map(Ok);
+        let task = tokio::spawn(async move { serving.serve(incoming, drained).await });
+        Self { backend, drain, task }
+    }
+
+    async fn stop(self) {
+        self.drain.begin();
+        // Our own channels are still open: what they carry was answered with the last request.
+        self.task.abort();
+        self.backend.close().await;
+    }
+}
+
+async fn open_backend(args: &BackendArgs, data_dir: &Path) -> Result<Backend, Failure> {
+    let mut config = BackendConfig::new(data_dir.join("backend"));
+    config.max_bytes = args.max_disk_bytes;
+    config.sandbox = match args.sandbox {
+        args::Sandbox::Auto => SandboxMode::Auto,
+        args::Sandbox::Require => SandboxMode::Require,
+        args::Sandbox::Off => SandboxMode::Off,
+    };
+    if let Some(jobs) = args.jobs {
+        config.jobs = jobs.max(1);
+    }
+    Backend::open(config).await.map_err(|error| Failure::Start(error.to_string()))
+}
+
+fn gateway_config(args: &ProxyArgs, absolute_paths: AbsolutePaths) -> GatewayConfig {
+    let mut platform_properties = args.platform_property.clone();
+    if !args.platform_container_image.is_empty() {
+        let image = args.platform_container_image.clone();
+        platform_properties.push(("container-image".to_owned(), image));
+    }
+    GatewayConfig {
+        platform_properties,
+        absolute_paths: match args.absolute_paths {
+            Some(args::AbsolutePaths::Property) => AbsolutePaths::Property,
+            Some(args::AbsolutePaths::Chroot) => AbsolutePaths::Chroot,
+            Some(args::AbsolutePaths::Refuse) => AbsolutePaths::Refuse,
+            None => absolute_paths,
+        },
+        missing_input_limit: args.exec_missing_input_limit,
+        timeouts: Timeouts {
+            inputs: args.timeouts.exec_input_tree_timeout,
+            cached: args.timeouts.exec_check_cache_timeout,
+            execute: args.timeouts.exec_execute_timeout,
+            outputs: args.timeouts.exec_response_timeout,
+            ..Timeouts::default()
+        },
+        max_inflight_bytes: args.max_inflight_bytes,
+        max_inline_output: args.max_inline_output,
+        key_cache_entries: args.max_digest_cache_entries.clamp(1, 200_000),
+        ..GatewayConfig::default()
+    }
+}
+
+/// The original takes 0 for "no limit": the deadline is one.
+fn tries(args: &ProxyArgs) -> u32 {
+    match args.exec_max_retry_count {
+        0 => u32::MAX,
+        count => count,
+    }
+}
+
+fn data_dir(args: &BackendArgs) -> Result<PathBuf, Failure> {
+    let dir = match &args.data_dir {
+        Some(dir) => dir.clone(),
+        None => default_data_dir().ok_or_else(|| {
+            let why = "--data-dir: neither XDG_CACHE_HOME nor HOME is set, so name one";
+            Failure::Configuration(why.to_owned())
+        })?,
+    };
+    std::fs::create_dir_all(&dir)
+        .map_err(|error| Failure::Start(format!("--data-dir {}: {error}", dir.display())))?;
+    Ok(dir)
+}
+
+fn default_data_dir() -> Option<PathBuf> {
+    let var = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let cache = var("XDG_CACHE_HOME").or_else(|| var("HOME").map(|home| home.join(".cache")))?;
+    Some(cache.join("goma-server"))
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))
+}
+
+fn start(error: Error) -> Failure {
+    Failure::Start(error.to_string())
+}
+
+fn configuration(error: Error) -> Failure {
+    Failure::Configuration(error.to_string())
+}

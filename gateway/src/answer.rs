@@ -1,0 +1,127 @@
+//! Ends of compiles as ExecResps, and as one line of the log.
+
+use std::time::Duration;
+
+use goma_proto::api::{
+    CommandSpec, ExecReq, ExecResp, ExecResult, ExecutionStats, exec_resp, exec_result,
+};
+use goma_proto::protobuf::Timestamp;
+
+use crate::exec::{Contents, Outcome};
+use crate::file_blob;
+use crate::refusal::Refusal;
+
+/// What the log and the answer tell of a request.
+pub(crate) struct Described {
+    compiler: String,
+    output: String,
+    inputs: usize,
+    embedded: usize,
+    retry: i32,
+    proxy: String,
+    build: String,
+    spec: Option<CommandSpec>,
+}
+
+impl Described {
+    pub(crate) fn of(request: &ExecReq) -> Self {
+        let requester = request.requester_info.clone().unwrap_or_default();
+        let spec = request.command_spec.clone();
+        Self {
+            compiler: spec.as_ref().and_then(|spec| spec.name.clone()).unwrap_or_default(),
+            output: request.expected_output_files.first().cloned().unwrap_or_default(),
+            inputs: request.input.len(),
+            embedded: request.input.iter().filter(|input| input.content.is_some()).count(),
+            retry: requester.retry.unwrap_or(0),
+            proxy: requester.compiler_proxy_id.unwrap_or_default(),
+            build: requester.build_id.unwrap_or_default(),
+            spec,
+        }
+    }
+
+    /// One line a person can read.
+    pub(crate) fn log(&self, ended: &Result<Outcome, Refusal>, took: Duration) {
+        let end = match ended {
+            Ok(outcome) if outcome.cached => format!("hit, exit {}", outcome.exit_status),
+            Ok(outcome) => format!("ran, exit {}", outcome.exit_status),
+            Err(Refusal::Missing(names)) => format!("needs {} inputs", names.len()),
+            Err(Refusal::Impossible(why)) => format!("refused: {why}"),
+            Err(Refusal::Failed(error)) => format!("failed: {error}"),
+        };
+        let (ms, inputs, embedded) = (took.as_millis(), self.inputs, self.embedded);
+        let line = format!("{} {}: {end}", self.compiler, self.output);
+        let (retry, client, build) = (self.retry, &self.proxy, &self.build);
+        match ended {
+            Err(Refusal::Failed(_)) => {
+                tracing::error!(ms, inputs, embedded, retry, client, build, "{line}");
+            }
+            Err(Refusal::Impossible(_)) => {
+                tracing::warn!(ms, inputs, embedded, retry, client, build, "{line}");
+            }
+            _ => tracing::info!(ms, inputs, embedded, retry, client, build, "{line}"),
+        }
+    }
+}
+
+/// A compile that ended, well or with the compiler's own errors.
+pub(crate) fn done(outcome: Outcome, what: &Described) -> ExecResp {
+    let outputs = outcome.outputs.into_iter().map(|output| exec_result::Output {
+        filename: Some(output.name),
+        blob: Some(match output.contents {
+            Contents::Inline(contents) => file_blob::file(contents),
+            Contents::Pieces { size, chunks } => file_blob::manifest(size, &chunks),
+        }),
+        is_executable: Some(output.executable),
+    });
+    let source = match outcome.cached {
+        true => exec_resp::CacheSource::StorageCache,
+        false => exec_resp::CacheSource::NoCache,
+    };
+    ExecResp {
+        result: Some(ExecResult {
+            exit_status: Some(outcome.exit_status),
+            stdout_buffer: Some(outcome.stdout),
+            stderr_buffer: Some(outcome.stderr),
+            output: outputs.collect(),
+            // Another one than its own would disable the compiler at the client.
+            command_spec: what.spec.clone(),
+            ..Default::default()
+        }),
+        cache_hit: Some(source.into()),
+        cache_key: Some(outcome.action.to_string()),
+        execution_stats: Some(ExecutionStats {
+            execution_start_timestamp: outcome.started.map(timestamp),
+            execution_completed_timestamp: outcome.completed.map(timestamp),
+        }),
+        ..told(what)
+    }
+}
+
+/// A compile whose inputs are wanted first.
+pub(crate) fn missing(names: Vec<String>, what: &Described) -> ExecResp {
+    ExecResp { result: Some(not_run()), missing_input: names, ..told(what) }
+}
+
+/// A compile that cannot be done here. The client does not try again and compiles by itself.
+pub(crate) fn bad_request(why: String, what: &Described) -> ExecResp {
+    ExecResp {
+        result: Some(not_run()),
+        error: Some(exec_resp::ExecError::BadRequest.into()),
+        error_message: vec![why],
+        ..told(what)
+    }
+}
+
+fn told(what: &Described) -> ExecResp {
+    let proxy = Some(what.proxy.clone()).filter(|proxy| !proxy.is_empty());
+    ExecResp { requester_compiler_proxy_id: proxy, ..Default::default() }
+}
+
+/// With exit status 0 the client would take a message for success.
+fn not_run() -> ExecResult {
+    ExecResult { exit_status: Some(-1), ..Default::default() }
+}
+
+fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.seconds, nanos: time.nanos }
+}

@@ -1,0 +1,157 @@
+//! The flags of compilers with GNU command lines, as data.
+//!
+//! From the manuals of GCC 12 and Clang 14. A flag that is not here makes a compile run at the
+//! client's own path, which is always right and shares less; it is never refused.
+
+use Meaning::{
+    Absolute, CompilationDir, DebugInfo, NoDebugInfo, NoStdInc, NoStdIncxx, Path, Plain, Remap,
+};
+use Shape::{Alone, Either, Joined, Prefix, Separate};
+
+/// How a flag takes its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// No value: the whole argument.
+    Alone,
+    /// The rest of the argument, if any, is part of the flag: `-Wall`.
+    Prefix,
+    /// The rest of the argument is the value: `-std=c11`.
+    Joined,
+    /// The next argument is the value: `-Xclang X`.
+    Separate,
+    /// Either: `-Ix` and `-I x`.
+    Either,
+}
+
+/// What a flag does to the question of where a compile may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// Nothing.
+    Plain,
+    /// Its value is a file or directory.
+    Path,
+    /// Debug information, which names the current directory.
+    DebugInfo,
+    /// No debug information.
+    NoDebugInfo,
+    /// Names the directory that debug information tells instead.
+    CompilationDir,
+    /// Maps a prefix of the paths told: it names where the compile runs.
+    Remap,
+    /// The result holds the current directory whatever else is said.
+    Absolute,
+    /// No standard include directories.
+    NoStdInc,
+    /// No standard C++ include directories.
+    NoStdIncxx,
+}
+
+/// The longest spelling that fits an argument wins.
+pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
+    ("-c", Alone, Plain),
+    ("-S", Alone, Plain),
+    ("-o", Either, Path),
+    ("-x", Either, Plain),
+    ("-std=", Joined, Plain),
+    ("--std=", Joined, Plain),
+    ("-ansi", Alone, Plain),
+    ("-pedantic", Prefix, Plain),
+    ("-w", Alone, Plain),
+    ("-W", Prefix, Plain),
+    ("-Wa,", Prefix, Absolute),
+    ("-Wp,", Prefix, Absolute),
+    ("-Wl,", Prefix, Plain),
+    ("-O", Prefix, Plain),
+    ("-m", Prefix, Plain),
+    ("-f", Prefix, Plain),
+    ("-D", Either, Plain),
+    ("-U", Either, Plain),
+    ("-I", Either, Path),
+    ("-iquote", Either, Path),
+    ("-isystem", Either, Path),
+    ("-idirafter", Either, Path),
+    ("-isysroot", Either, Path),
+    ("--sysroot=", Joined, Path),
+    ("--sysroot", Separate, Path),
+    ("-include", Either, Path),
+    ("-imacros", Either, Path),
+    ("-B", Either, Path),
+    ("-nostdinc", Alone, NoStdInc),
+    ("-nostdinc++", Alone, NoStdIncxx),
+    ("-nostdlib", Prefix, Plain),
+    ("-stdlib=", Joined, Plain),
+    ("-M", Alone, Plain),
+    ("-MM", Alone, Plain),
+    ("-MD", Alone, Plain),
+    ("-MMD", Alone, Plain),
+    ("-MP", Alone, Plain),
+    ("-MG", Alone, Plain),
+    ("-MF", Either, Path),
+    ("-MT", Either, Plain),
+    ("-MQ", Either, Plain),
+    ("-pipe", Alone, Plain),
+    ("-pthread", Alone, Plain),
+    ("-no-canonical-prefixes", Alone, Plain),
+    ("-rdynamic", Alone, Plain),
+    ("-static", Prefix, Plain),
+    ("-shared", Prefix, Plain),
+    ("-P", Alone, Plain),
+    ("-C", Alone, Plain),
+    ("-v", Alone, Plain),
+    ("-l", Prefix, Plain),
+    ("-L", Either, Path),
+    ("--param", Separate, Plain),
+    ("--param=", Joined, Plain),
+    ("-target", Separate, Plain),
+    ("--target=", Joined, Plain),
+    ("-Qunused-arguments", Alone, Plain),
+    ("-g", Prefix, DebugInfo),
+    ("-g0", Alone, NoDebugInfo),
+    ("-grecord-gcc-switches", Alone, Plain),
+    ("-gno-record-gcc-switches", Alone, Plain),
+    ("-gno-", Prefix, Plain),
+    ("-fdebug-compilation-dir=", Joined, CompilationDir),
+    ("-fdebug-compilation-dir", Separate, CompilationDir),
+    ("-ffile-compilation-dir=", Joined, CompilationDir),
+    ("-fcoverage-compilation-dir=", Joined, Plain),
+    ("-fdebug-prefix-map=", Joined, Remap),
+    ("-ffile-prefix-map=", Joined, Remap),
+    ("-fmacro-prefix-map=", Joined, Remap),
+    ("-fcoverage-prefix-map=", Joined, Remap),
+    ("-fprofile-prefix-map=", Joined, Remap),
+    ("-fcoverage-mapping", Alone, Absolute),
+    ("-fprofile-arcs", Alone, Absolute),
+    ("-ftest-coverage", Alone, Absolute),
+    ("--coverage", Alone, Absolute),
+    ("-coverage", Alone, Absolute),
+    ("-fprofile-generate", Prefix, Absolute),
+    ("-fprofile-instr-generate", Prefix, Absolute),
+    ("-fprofile-use=", Joined, Path),
+    ("-fprofile-instr-use=", Joined, Path),
+    ("-fprofile-sample-use=", Joined, Path),
+    ("-fprofile-dir=", Joined, Absolute),
+    ("-fauto-profile=", Joined, Path),
+    ("-fsanitize-blacklist=", Joined, Path),
+    ("-fsanitize-ignorelist=", Joined, Path),
+    ("-fmodule", Prefix, Absolute),
+    ("-fplugin=", Joined, Path),
+    ("-fpch", Prefix, Absolute),
+    ("-frandom-seed=", Joined, Plain),
+    ("-fdump", Prefix, Absolute),
+    ("-fsave-optimization-record", Prefix, Absolute),
+    ("-ftime-trace", Prefix, Absolute),
+    ("-save-temps", Prefix, Absolute),
+    ("--save-temps", Prefix, Absolute),
+    ("-gsplit-dwarf", Prefix, Absolute),
+];
+
+/// The entry for an argument that begins with `-`.
+pub(super) fn lookup(arg: &str) -> Option<(&'static str, Shape, Meaning)> {
+    let fits = |spelling: &str, shape: Shape| match shape {
+        Alone | Separate => arg == spelling,
+        Prefix | Either => arg.starts_with(spelling),
+        Joined => arg.len() > spelling.len() && arg.starts_with(spelling),
+    };
+    let fitting = FLAGS.iter().filter(|(spelling, shape, _)| fits(spelling, *shape));
+    fitting.max_by_key(|(spelling, ..)| spelling.len()).copied()
+}

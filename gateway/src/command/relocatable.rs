@@ -1,0 +1,101 @@
+//! Does the result depend on the directory that the compiler runs in?
+
+use super::flags::Meaning;
+use super::tokens::Token;
+use crate::paths::AbsPath;
+
+/// Where a compile may run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Relocation {
+    /// Anywhere: two users with different directories share the result.
+    Relocatable,
+    /// Only where the client has its files, for this reason.
+    Fixed(String),
+}
+
+/// Decides by the arguments, and by the environment other than `PWD`. Pure.
+///
+/// System paths do not count: they are the same for everybody.
+pub(crate) fn relocation(tokens: &[Token], env: &[(String, String)]) -> Relocation {
+    let mut debug = None;
+    let mut compilation_dir = false;
+    for token in tokens {
+        match token {
+            Token::Unknown(flag) => return Relocation::Fixed(format!("unknown flag {flag}")),
+            Token::Operand(name) if is_users(name) => return Relocation::Fixed(name.clone()),
+            Token::Operand(_) => {}
+            Token::Flag { flag, value, meaning, .. } => {
+                let value = value.as_deref().unwrap_or("");
+                match meaning {
+                    Meaning::Path if is_users(value) => {
+                        return Relocation::Fixed(format!("{flag} {value}"));
+                    }
+                    Meaning::Absolute => return Relocation::Fixed(flag.clone()),
+                    Meaning::Remap => return Relocation::Fixed(format!("{flag}{value}")),
+                    Meaning::DebugInfo => debug = Some(flag.clone()),
+                    Meaning::NoDebugInfo => debug = None,
+                    Meaning::CompilationDir => compilation_dir = true,
+                    _ => {}
+                }
+            }
+        }
+    }
+    if let Some(flag) = debug.filter(|_| !compilation_dir) {
+        return Relocation::Fixed(format!("{flag} without a compilation directory"));
+    }
+    for (name, value) in env {
+        if name != "PWD" && value.split(':').any(is_users) {
+            return Relocation::Fixed(format!("environment variable {name}"));
+        }
+    }
+    Relocation::Relocatable
+}
+
+fn is_users(path: &str) -> bool {
+    AbsPath::parse(path).is_ok_and(|path| !path.is_system())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tokens::parse;
+    use super::*;
+
+    fn check(line: &str) -> Relocation {
+        let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
+        relocation(&parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
+    }
+
+    #[test]
+    fn relative_paths_and_system_paths_run_anywhere() {
+        for line in [
+            "-O2 -Iinclude -I/usr/include/libxml2 -c a.c -o obj/a.o",
+            "-g -ffile-compilation-dir=. -c a.c -o a.o",
+            "-g -g0 -c a.c",
+            "-DDIR=/home/u -c a.c",
+        ] {
+            assert_eq!(check(line), Relocation::Relocatable, "{line}");
+        }
+    }
+
+    #[test]
+    fn whatever_names_the_users_directory_runs_only_there() {
+        for line in [
+            "-I/home/u/inc -c a.c",
+            "-I /home/u/inc -c a.c",
+            "-c /home/u/a.c",
+            "-c a.c -o /home/u/a.o",
+            "-g -c a.c",
+            "-g -fdebug-prefix-map=/home/u=. -c a.c",
+            "--coverage -c a.c",
+            "-no-such-flag -c a.c",
+        ] {
+            assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_environment_variable_with_a_users_path_counts() {
+        let env = [("CPATH".to_owned(), "/usr/include:/home/u/inc".to_owned())];
+        assert!(matches!(relocation(&[], &env), Relocation::Fixed(_)));
+    }
+}

@@ -1,0 +1,91 @@
+//! What an operator decides about a gateway.
+
+use std::time::Duration;
+
+/// Settings of one gateway; every field has a flag in the programs that run it.
+#[derive(Clone, Debug)]
+pub struct GatewayConfig {
+    /// Platform properties of every action, by name: the container image and what else the
+    /// scheduler matches workers by.
+    pub platform_properties: Vec<(String, String)>,
+    /// How compiles whose result holds absolute paths are met.
+    pub absolute_paths: AbsolutePaths,
+    /// Most file names in one `missing_input` answer, beside the rule of half; 0 is no limit.
+    pub missing_input_limit: usize,
+    /// Times a lost input may be put back and the action executed again.
+    pub max_retries: u32,
+    /// How long each part of a compile may take.
+    pub timeouts: Timeouts,
+    /// Largest request body as sent, in bytes.
+    pub max_body: usize,
+    /// Largest request body after decompression, in bytes.
+    pub max_inflated: usize,
+    /// Bytes of request bodies in memory at once; more wait unread.
+    pub max_inflight_bytes: usize,
+    /// Requests under way at once; more wait unread.
+    pub max_inflight: usize,
+    /// How long a request may wait for room before it is refused.
+    pub admission_wait: Duration,
+    /// Outputs up to this many bytes go inside the answer; larger ones are fetched in pieces.
+    pub max_inline_output: u64,
+    /// File keys in the gateway's own cache.
+    pub key_cache_entries: usize,
+}
+
+/// Deadlines of the parts of a compile. All of them lie within the client's own 610 s.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    /// Storing inputs and looking keys up.
+    pub inputs: Duration,
+    /// Asking the action cache.
+    pub cached: Duration,
+    /// The worker's time for the compiler.
+    pub action: Duration,
+    /// Waiting for the worker; the action goes on into the cache without us.
+    pub execute: Duration,
+    /// Reading outputs.
+    pub outputs: Duration,
+}
+
+/// What to do with a compile whose result holds the directory that it ran in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbsolutePaths {
+    /// The backend lays the inputs out where the client has them, told by the platform property
+    /// `InputRootAbsolutePath`.
+    Property,
+    /// The backend makes the input root the `/` of the command, so the tree holds the whole path.
+    Chroot,
+    /// The client compiles it by itself, and is told why.
+    Refuse,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            inputs: Duration::from_secs(120),
+            cached: Duration::from_secs(10),
+            action: Duration::from_secs(15 * 60),
+            execute: Duration::from_secs(590),
+            outputs: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Default for GatewayConfig {
+    fn default() -> Self {
+        Self {
+            platform_properties: Vec::new(),
+            absolute_paths: AbsolutePaths::Refuse,
+            missing_input_limit: 0,
+            max_retries: 2,
+            timeouts: Timeouts::default(),
+            max_body: 64 << 20,
+            max_inflated: 256 << 20,
+            max_inflight_bytes: 1 << 30,
+            max_inflight: 4096,
+            admission_wait: Duration::from_secs(30),
+            max_inline_output: 16 << 20,
+            key_cache_entries: 200_000,
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! Asks the action cache, and believes it only if the outputs are really there.
+
+use goma_common::{Code, Deadline};
+use tracing::Instrument;
+use tracing::info_span;
+
+use super::Exec;
+use super::action::Plan;
+use super::job::{CachePolicy, Job};
+use super::outputs::{self, Outcome};
+use crate::refusal::Refusal;
+
+/// What the cache said.
+pub(super) enum Cached {
+    /// The result, with its outputs.
+    Hit(Outcome),
+    /// Nothing.
+    Miss,
+    /// A result that is of no use: an output is gone, or was never made.
+    Stale,
+}
+
+impl Cached {
+    /// Whether the backend must not answer from its cache: it would give a stale result again.
+    pub(super) fn must_run(&self, job: &Job) -> bool {
+        matches!(self, Self::Stale) || job.policy == CachePolicy::StoreOnly
+    }
+}
+
+/// Looks the plan's action up.
+pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result<Cached, Refusal> {
+    let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
+    let result = exec.backend.action_cache.get(plan.action, &wanted, deadline).await?;
+    let Some(result) = result else { return Ok(Cached::Miss) };
+    if result.exit_code != 0 {
+        // Some backends cache failures; a user who repeats a failed compile wants it tried again.
+        return Ok(Cached::Stale);
+    }
+    let collected = outputs::collect(exec, plan, result, true, deadline)
+        .instrument(info_span!("outputs"))
+        .await;
+    match collected {
+        Ok(outcome) if outcome.lacking.is_none() => Ok(Cached::Hit(outcome)),
+        Ok(_) => Ok(Cached::Stale),
+        Err(error) if error.code == Code::NotFound => {
+            tracing::info!(%error, "a cached result has lost its outputs: compiling again");
+            Ok(Cached::Stale)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

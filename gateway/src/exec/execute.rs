@@ -1,0 +1,81 @@
+//! Has the worker run an action, and recovers from inputs that the backend has lost.
+
+use std::time::Duration;
+
+use goma_common::backoff::Backoff;
+use goma_common::shards::Trust;
+use goma_common::{Code, Deadline, Error};
+use tracing::Instrument;
+use tracing::info_span;
+
+use super::Exec;
+use super::action::Plan;
+use super::ensure;
+use super::inputs::Inputs;
+use super::job::Job;
+use super::outputs::{self, Outcome};
+use crate::refusal::{Refusal, impossible};
+
+/// Runs the plan to its outcome. `must_run` keeps the backend from answering out of its cache.
+pub(super) async fn run(
+    exec: &Exec,
+    job: &Job,
+    inputs: &Inputs<'_>,
+    plan: &Plan,
+    mut must_run: bool,
+    deadline: Deadline,
+) -> Result<Outcome, Refusal> {
+    let mut trust = Trust::Presence;
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
+    let mut retries = 0;
+    loop {
+        ensure::closure(exec, job, inputs, plan, trust, deadline)
+            .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()))
+            .await?;
+        let error = match once(exec, plan, must_run, deadline).await {
+            Ok(outcome) => match &outcome.lacking {
+                Some(name) if outcome.exit_status == 0 => {
+                    return impossible(format!(
+                        "the compiler ended well on the worker but did not make {name:?}"
+                    ));
+                }
+                _ => return Ok(outcome),
+            },
+            Err(error) => error,
+        };
+        retries += 1;
+        if !may_be_lost_inputs(&error) || retries > exec.config.max_retries {
+            return Err(error.into());
+        }
+        tracing::warn!(%error, retries, "execution failed: looking for lost blobs, then again");
+        // What was believed may be wrong; a result that has lost its outputs must not come again.
+        trust = Trust::Nothing;
+        must_run |= error.code == Code::NotFound;
+        exec.shards.forget(&error.missing, deadline).await?;
+        tokio::time::sleep(backoff.delay()).await;
+    }
+}
+
+async fn once(
+    exec: &Exec,
+    plan: &Plan,
+    must_run: bool,
+    deadline: Deadline,
+) -> Result<Outcome, Error> {
+    let executed = exec
+        .backend
+        .executor
+        .execute(plan.action, must_run, deadline)
+        .instrument(info_span!("execute", action = %plan.action))
+        .await?;
+    let deadline = deadline.at_most(exec.config.timeouts.outputs);
+    outputs::collect(exec, plan, executed.result, executed.cached, deadline)
+        .instrument(info_span!("outputs"))
+        .await
+}
+
+/// Some backends name the lost blobs, some say only that something is missing, some call it
+/// internal; outputs that vanish before they are read are lost too.
+fn may_be_lost_inputs(error: &Error) -> bool {
+    matches!(error.code, Code::MissingBlobs | Code::Internal | Code::NotFound | Code::DataLoss)
+}

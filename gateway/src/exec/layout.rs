@@ -1,0 +1,106 @@
+//! Where each file stands on the worker. Pure.
+
+use std::collections::BTreeSet;
+
+use super::inputs::Inputs;
+use super::job::Job;
+use super::toolchain::Toolchain;
+use crate::command::{self, Relocation, Token};
+use crate::config::AbsolutePaths;
+use crate::paths::AbsPath;
+use crate::refusal::{Refusal, impossible};
+
+/// The ground plan of a compile.
+pub(crate) struct Layout {
+    /// The directory of the client that the input root stands for.
+    pub(crate) root: AbsPath,
+    /// The nearest directory that holds all that is the user's: `root`, but where the whole path is
+    /// laid out.
+    pub(crate) top: AbsPath,
+    /// `InputRootAbsolutePath`, where the result depends on it.
+    pub(crate) absolute_root: Option<String>,
+    /// Whether the result depends on the client's directories.
+    pub(crate) fixed: bool,
+    /// The command line after the compiler's name, read.
+    pub(crate) tokens: Vec<Token>,
+    /// Directories that must exist, empty or not.
+    pub(crate) dirs: BTreeSet<AbsPath>,
+}
+
+impl Layout {
+    /// Lays a job out.
+    ///
+    /// # Errors
+    /// [`Refusal::Impossible`] naming two paths that share nothing, or what makes the result depend
+    /// on the client's directory where the backend cannot offer it.
+    pub(crate) fn of(
+        job: &Job,
+        inputs: &Inputs<'_>,
+        toolchain: &Toolchain,
+        absolute_paths: AbsolutePaths,
+    ) -> Result<Self, Refusal> {
+        let top = top(job, inputs, toolchain)?;
+        let tokens = command::parse(&job.expanded_args);
+        let relocation = command::relocation(&tokens, &job.env);
+        let mut root = top.clone();
+        let mut absolute_root = None;
+        if let Relocation::Fixed(why) = &relocation {
+            match absolute_paths {
+                AbsolutePaths::Property => absolute_root = Some(root.as_str().to_owned()),
+                AbsolutePaths::Chroot => root = AbsPath::root(),
+                AbsolutePaths::Refuse => {
+                    return impossible(format!(
+                        "the result would hold a path of the worker ({why}), and this server's \
+                         backend cannot run it under the client's own path"
+                    ));
+                }
+            }
+        }
+        let dirs = dirs(job, inputs, &tokens);
+        let fixed = relocation != Relocation::Relocatable;
+        Ok(Self { root, top, absolute_root, fixed, tokens, dirs })
+    }
+}
+
+/// The nearest directory that holds the cwd and all files that are not the distribution's. One that
+/// the client asks for wins if it holds them too; `/` is none, it would hide the worker's own files.
+fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath, Refusal> {
+    let files = inputs.files.iter().map(|(input, _)| &input.path);
+    let outputs = job.outputs.iter().map(|output| &output.path);
+    let tools = toolchain.files.iter().map(|(path, _)| path);
+    // The file's own directory, since the root must be one.
+    let users = files.chain(outputs).chain(tools).filter(|path| !path.is_system());
+    let mut top = job.cwd.clone();
+    for path in users {
+        let common = top.common(&path.parent());
+        if common == AbsPath::root() && top != common {
+            return impossible(format!(
+                "{path} and {top} share no directory that could be the root of the inputs"
+            ));
+        }
+        top = common;
+    }
+    match &job.exec_root {
+        Some(asked) if *asked != AbsPath::root() && top.is_within(asked) && !asked.is_system() => {
+            Ok(asked.clone())
+        }
+        _ => Ok(top),
+    }
+}
+
+/// The cwd, where outputs go, what is walked through, and the sysroot.
+fn dirs(job: &Job, inputs: &Inputs<'_>, tokens: &[Token]) -> BTreeSet<AbsPath> {
+    let mut dirs = BTreeSet::from([job.cwd.clone()]);
+    dirs.extend(job.outputs.iter().map(|output| output.path.parent()));
+    dirs.extend(inputs.files.iter().flat_map(|(input, _)| input.through.iter().cloned()));
+    for token in tokens {
+        let Some((flag, value)) = token.path() else { continue };
+        let Ok(walked) = job.cwd.walk(value) else { continue };
+        dirs.extend(walked.through);
+        if flag.starts_with("--sysroot") {
+            dirs.insert(walked.path);
+        }
+    }
+    dirs.retain(|dir| !dir.is_system());
+    dirs
+}

@@ -1,0 +1,146 @@
+//! The path of a compile: ten stages, one file each.
+//!
+//! | stage | file | what it does |
+//! |---|---|---|
+//! | admit | `http/admission.rs` | room for the request, before its body is read |
+//! | job | [`job`] | the request, validated; Goma types end here |
+//! | platform | [`toolchain`] | which compiler, where; which workers |
+//! | inputs | [`inputs`] | file keys to digests; what came along is stored; what is missing is named |
+//! | tree | [`tree`] | Merkle directories under the input root |
+//! | action | [`action`] | Command and Action |
+//! | cached | [`cached`] | a result that is there already |
+//! | ensure | [`ensure`] | every blob of the action in the CAS |
+//! | execute | [`execute`] | the worker's result |
+//! | outputs | [`outputs`] | the result as an answer |
+//!
+//! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
+//! system files may stand in for the client's, and [`sysroot`] lays those out where they may not.
+
+mod action;
+mod cached;
+mod ensure;
+mod execute;
+mod inputs;
+mod job;
+mod layout;
+mod outputs;
+mod sysroot;
+mod system;
+mod toolchain;
+mod tree;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use goma_common::Deadline;
+use goma_common::reapi::Backend;
+use goma_common::shards::Shards;
+use goma_proto::api::{ExecReq, ExecResp};
+use tracing::Instrument;
+use tracing::info_span;
+
+use crate::answer;
+use crate::config::GatewayConfig;
+use crate::files::Files;
+use crate::refusal::{Refusal, impossible};
+use crate::worker::WorkerFiles;
+use action::{Plan, SystemFiles};
+use cached::Cached;
+use job::{CachePolicy, Job};
+use layout::Layout;
+pub(crate) use outputs::{Contents, Outcome};
+
+/// Serves compiles.
+pub(crate) struct Exec {
+    config: Arc<GatewayConfig>,
+    shards: Arc<dyn Shards>,
+    backend: Backend,
+    worker: Arc<dyn WorkerFiles>,
+    files: Arc<Files>,
+}
+
+impl Exec {
+    pub(crate) fn new(
+        config: Arc<GatewayConfig>,
+        shards: Arc<dyn Shards>,
+        backend: Backend,
+        worker: Arc<dyn WorkerFiles>,
+        files: Arc<Files>,
+    ) -> Self {
+        Self { config, shards, backend, worker, files }
+    }
+
+    /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an
+    /// answer that says so.
+    pub(crate) async fn serve(&self, request: ExecReq) -> goma_common::Result<ExecResp> {
+        let started = Instant::now();
+        let what = answer::Described::of(&request);
+        let deadline = Deadline::after(self.config.timeouts.execute);
+        let ended = self.compile(request, deadline).await;
+        what.log(&ended, started.elapsed());
+        match ended {
+            Ok(outcome) => Ok(answer::done(outcome, &what)),
+            Err(Refusal::Missing(names)) => Ok(answer::missing(names, &what)),
+            Err(Refusal::Impossible(why)) => Ok(answer::bad_request(why, &what)),
+            Err(Refusal::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn compile(&self, request: ExecReq, deadline: Deadline) -> Result<Outcome, Refusal> {
+        let job = info_span!("job").in_scope(|| Job::parse(request))?;
+        self.run(&job, deadline).await.map_err(|refusal| match refusal {
+            // Whatever a backend finds invalid about our calls is not the client's fault.
+            Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),
+            other => other,
+        })
+    }
+
+    async fn run(&self, job: &Job, deadline: Deadline) -> Result<Outcome, Refusal> {
+        let config = self.config.as_ref();
+        let toolchain =
+            info_span!("platform").in_scope(|| toolchain::choose(job, self.worker.as_ref()))?;
+        let properties = toolchain::properties(job, config);
+        let inputs =
+            inputs::gather(self, job, &toolchain, deadline.at_most(config.timeouts.inputs))
+                .instrument(info_span!("inputs", count = job.inputs.len()))
+                .await?;
+        let layout = Layout::of(job, &inputs, &toolchain, config.absolute_paths)?;
+        let plan = |system| {
+            info_span!("action").in_scope(|| {
+                Plan::new(job, &inputs, &toolchain, &layout, &properties, config, system)
+            })
+        };
+
+        // With the worker's own system files first: it is the common case, and a result that is
+        // cached under the hashes of the client's files is right whatever the workers have by now.
+        let mut planned = plan(SystemFiles::Workers)?;
+        let mut looked = self.cached(job, &planned, deadline).await?;
+        if let Cached::Hit(hit) = looked {
+            return Ok(hit);
+        }
+        let expected = system::expectations(job, &inputs, &toolchain);
+        let agrees = system::verify(self, &properties, &expected, deadline)
+            .instrument(info_span!("system", files = expected.len()))
+            .await?;
+        if !agrees {
+            planned = plan(SystemFiles::Clients)?;
+            looked = self.cached(job, &planned, deadline).await?;
+            if let Cached::Hit(hit) = looked {
+                return Ok(hit);
+            }
+        }
+        if job.policy == CachePolicy::LookupOnly {
+            return impossible("there is no cached result, and the client asked for no other");
+        }
+        execute::run(self, job, &inputs, &planned, looked.must_run(job), deadline).await
+    }
+
+    /// A result that is there already, unless the client wants none.
+    async fn cached(&self, job: &Job, plan: &Plan, deadline: Deadline) -> Result<Cached, Refusal> {
+        if job.policy == CachePolicy::StoreOnly {
+            return Ok(Cached::Miss);
+        }
+        let look = cached::look(self, plan, deadline.at_most(self.config.timeouts.cached));
+        look.instrument(info_span!("cached", action = %plan.action)).await
+    }
+}

@@ -1,0 +1,129 @@
+//! Which compiler runs, where it comes from, and on which workers.
+
+use std::collections::HashMap;
+
+use goma_common::Digest;
+
+use super::job::{Job, ToolKind};
+use crate::config::GatewayConfig;
+use crate::paths::AbsPath;
+use crate::refusal::{Refusal, impossible};
+use crate::worker::{Properties, Sha256, WorkerFiles};
+
+/// Links that a compiler's name may lead through.
+const MAX_LINKS: usize = 40;
+
+/// The compiler of a job.
+pub(crate) struct Toolchain {
+    /// The first argument of the command: absolute for a system compiler, else relative to the cwd.
+    pub(crate) program: String,
+    /// System files that the worker must have, with the client's hash of each.
+    pub(crate) system: Vec<(String, Sha256)>,
+    /// Files that are laid out in the tree.
+    pub(crate) files: Vec<(AbsPath, Laid)>,
+}
+
+impl Toolchain {
+    /// Whether this is a file of the compiler that stays the worker's own.
+    pub(super) fn is_system_file(&self, path: &AbsPath) -> bool {
+        path.is_system() && self.system.iter().any(|(system, _)| system == path.as_str())
+    }
+}
+
+/// A toolchain file in the tree.
+#[derive(Clone, Debug)]
+pub(crate) enum Laid {
+    File { digest: Digest, executable: bool },
+    Symlink { target: String },
+}
+
+/// Decides by what the client names. Pure but for the registry.
+///
+/// # Errors
+/// [`Refusal::Impossible`] when the client names no toolchain and its compiler is not registered.
+pub(super) fn choose(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal> {
+    let Some(files) = &job.toolchain else { return registered(job, worker) };
+    let links: HashMap<&AbsPath, &str> = files
+        .iter()
+        .filter_map(|file| match &file.kind {
+            ToolKind::Symlink { target } => Some((&file.path, target.as_str())),
+            ToolKind::File { .. } => None,
+        })
+        .collect();
+    let hashes: HashMap<&AbsPath, Sha256> = files
+        .iter()
+        .filter_map(|file| match &file.kind {
+            ToolKind::File { hash, .. } => Some((&file.path, *hash)),
+            ToolKind::Symlink { .. } => None,
+        })
+        .collect();
+    let mut toolchain = Toolchain { program: String::new(), system: Vec::new(), files: Vec::new() };
+    for file in files {
+        if file.path.is_system() {
+            let end = follow(&file.path, &links)?;
+            let Some(hash) = hashes.get(&end) else {
+                return impossible(format!("toolchain file {} has no hash", file.path));
+            };
+            toolchain.system.push((file.path.as_str().to_owned(), *hash));
+            continue;
+        }
+        let laid = match &file.kind {
+            ToolKind::File { hash, size, executable } => {
+                Laid::File { digest: Digest { hash: *hash, size: *size }, executable: *executable }
+            }
+            ToolKind::Symlink { target } => Laid::Symlink { target: target.clone() },
+        };
+        toolchain.files.push((file.path.clone(), laid));
+    }
+    let walked = job.cwd.walk(&job.compiler.path);
+    let Ok(path) = walked.map(|walked| walked.path) else {
+        return impossible(format!("compiler path {:?} leads nowhere", job.compiler.path));
+    };
+    if !files.iter().any(|file| file.path == path) {
+        return impossible(format!("the toolchain does not hold the compiler {path}"));
+    }
+    toolchain.program =
+        if path.is_system() { path.as_str().to_owned() } else { job.compiler.path.clone() };
+    Ok(toolchain)
+}
+
+fn registered(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal> {
+    let compiler = &job.compiler;
+    match worker.registered_compiler(&compiler.name, &compiler.hash) {
+        Some(path) => Ok(Toolchain {
+            program: path.clone(),
+            system: vec![(path, compiler.hash)],
+            files: Vec::new(),
+        }),
+        None => impossible(format!(
+            "{} with hash {} is not registered here: set GOMA_ARBITRARY_TOOLCHAIN_SUPPORT=true, \
+             or install the same compiler on the server",
+            compiler.name,
+            hex::encode(compiler.hash)
+        )),
+    }
+}
+
+fn follow(path: &AbsPath, links: &HashMap<&AbsPath, &str>) -> Result<AbsPath, Refusal> {
+    let mut at = path.clone();
+    for _ in 0..MAX_LINKS {
+        let Some(target) = links.get(&at) else { return Ok(at) };
+        match at.parent().walk(target) {
+            Ok(walked) => at = walked.path,
+            Err(error) => return impossible(format!("symlink {at} -> {target:?} {error}")),
+        }
+    }
+    impossible(format!("the symlinks of {path} lead round in a circle"))
+}
+
+/// The properties that choose a worker: the operator's, then the client's own, sorted by name.
+pub(super) fn properties(job: &Job, config: &GatewayConfig) -> Properties {
+    let mut properties = config.platform_properties.clone();
+    for (name, value) in &job.properties {
+        if !name.is_empty() && !properties.iter().any(|(known, _)| known == name) {
+            properties.push((name.clone(), value.clone()));
+        }
+    }
+    properties.sort_unstable();
+    properties
+}

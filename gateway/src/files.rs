@@ -1,0 +1,92 @@
+//! The gateway's side of file contents: stored through the shards, with a small cache of keys.
+
+use std::sync::Arc;
+
+use goma_common::shards::{Blob, Shards, Trust};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use quick_cache::sync::Cache;
+
+use crate::file_blob::VerifiedBlob;
+
+/// Keys and contents of files, for Exec, StoreFile and LookupFile alike.
+pub(crate) struct Files {
+    shards: Arc<dyn Shards>,
+    /// Mappings are always true, so this needs no expiry.
+    keys: Cache<FileKey, FileEntry>,
+    /// Large outputs whose pieces the shards were told of.
+    views: Cache<Digest, Arc<[FileKey]>>,
+}
+
+/// Large outputs are few.
+const VIEWS: usize = 1000;
+
+impl Files {
+    pub(crate) fn new(shards: Arc<dyn Shards>, cache_entries: usize) -> Self {
+        Self { shards, keys: Cache::new(cache_entries), views: Cache::new(VIEWS) }
+    }
+
+    /// What the keys stand for; `None` where nobody knows.
+    pub(crate) async fn resolve(
+        &self,
+        keys: &[FileKey],
+        deadline: Deadline,
+    ) -> Result<Vec<Option<FileEntry>>> {
+        let mut entries: Vec<_> = keys.iter().map(|key| self.keys.get(key)).collect();
+        let unknown: Vec<usize> = (0..keys.len()).filter(|&at| entries[at].is_none()).collect();
+        if unknown.is_empty() {
+            return Ok(entries);
+        }
+        let asked: Vec<FileKey> = unknown.iter().map(|&at| keys[at]).collect();
+        for (at, entry) in unknown.into_iter().zip(self.shards.resolve(&asked, deadline).await?) {
+            self.remember(keys[at], entry.as_ref());
+            entries[at] = entry;
+        }
+        Ok(entries)
+    }
+
+    /// Puts contents into the CAS, then tells the shards what the keys stand for.
+    pub(crate) async fn store(&self, blobs: Vec<VerifiedBlob>, deadline: Deadline) -> Result<()> {
+        let contents = blobs.iter().filter_map(|blob| blob.contents.clone());
+        let contents =
+            contents.map(|(digest, contents)| Blob { digest, contents: Some(contents) }).collect();
+        self.shards.ensure(contents, Trust::Presence, deadline).await?;
+        self.record(blobs.into_iter().map(|blob| (blob.key, blob.entry)).collect(), deadline).await
+    }
+
+    /// Tells the shards what keys stand for, as far as they are news.
+    pub(crate) async fn record(
+        &self,
+        mut files: Vec<(FileKey, FileEntry)>,
+        deadline: Deadline,
+    ) -> Result<()> {
+        files.retain(|(key, entry)| self.keys.get(key).as_ref() != Some(entry));
+        if files.is_empty() {
+            return Ok(());
+        }
+        for (key, _) in &files {
+            // A manifest that is sent again may mean that its file was lost.
+            self.keys.remove(key);
+        }
+        self.shards.record(files.clone(), deadline).await?;
+        files.iter().for_each(|(key, entry)| self.remember(*key, Some(entry)));
+        Ok(())
+    }
+
+    /// The pieces of a large output, if they were recorded from here.
+    pub(crate) fn view(&self, digest: Digest) -> Option<Arc<[FileKey]>> {
+        self.views.get(&digest)
+    }
+
+    /// The shards know the pieces of this output.
+    pub(crate) fn remember_view(&self, digest: Digest, chunks: Arc<[FileKey]>) {
+        self.views.insert(digest, chunks);
+    }
+
+    /// A manifest is worth keeping only once it is a file.
+    fn remember(&self, key: FileKey, entry: Option<&FileEntry>) {
+        match entry {
+            Some(FileEntry::Manifest { whole: None, .. }) | None => {}
+            Some(entry) => self.keys.insert(key, entry.clone()),
+        }
+    }
+}

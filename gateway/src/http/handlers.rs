@@ -1,0 +1,121 @@
+//! The routes, one function each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use goma_common::{Deadline, Result};
+use goma_proto::api::{
+    ExecReq, LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
+};
+use http::{Method, Request, Response, StatusCode};
+use prost::Message;
+use tracing::{Instrument, info_span};
+
+use super::body::{Received, receive};
+use super::respond;
+use crate::server::Gateway;
+
+/// Readiness is told within this.
+const PROBE: Duration = Duration::from_secs(3);
+/// Storing or looking up the files of one request.
+const FILES: Duration = Duration::from_secs(300);
+
+type Shared = State<Arc<Gateway>>;
+
+/// Is this user let in, and can we serve? Asked once when a client starts.
+pub(super) async fn ping(State(gateway): Shared) -> Response<Body> {
+    match gateway.readiness(Deadline::after(PROBE)).await {
+        Ok(()) => respond::words("ok\n"),
+        Err(error) => respond::error(&error),
+    }
+}
+
+/// Exec: a compile.
+pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let serve = serve(&gateway, request, |request: ExecReq| gateway.exec.serve(request));
+    serve.instrument(info_span!("exec")).await
+}
+
+/// StoreFile: contents in, their keys out.
+pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let serve = serve(&gateway, request, |request: StoreFileReq| async {
+        let keys = gateway.store_files(request.blob, Deadline::after(FILES)).await?;
+        Ok(StoreFileResp { hash_key: keys })
+    });
+    serve.instrument(info_span!("store")).await
+}
+
+/// LookupFile: keys in, contents out.
+pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    let serve = serve(&gateway, request, |request: LookupFileReq| async {
+        let blob = gateway.lookup_files(request.hash_key, Deadline::after(FILES)).await?;
+        Ok(LookupFileResp { blob })
+    });
+    serve.instrument(info_span!("lookup")).await
+}
+
+/// SaveLog: the client's telemetry, counted.
+pub(super) async fn save_log(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    serve(&gateway, request, |request: SaveLogReq| async move {
+        tracing::debug!(logs = request.exec_log.len(), "client logs");
+        Ok(SaveLogResp {})
+    })
+    .await
+}
+
+/// Is the process alive?
+pub(super) async fn healthz() -> Response<Body> {
+    respond::words("ok\n")
+}
+
+/// May traffic be sent here?
+pub(super) async fn readyz(State(gateway): Shared) -> Response<Body> {
+    if gateway.drain.has_begun() {
+        return respond::refuse(StatusCode::SERVICE_UNAVAILABLE, "draining");
+    }
+    match gateway.readiness(Deadline::after(PROBE)).await {
+        Ok(()) => respond::words("ok\n"),
+        Err(error) => respond::refuse(StatusCode::SERVICE_UNAVAILABLE, error.message),
+    }
+}
+
+/// Anything else.
+pub(super) async fn unknown_path(request: Request<Body>) -> Response<Body> {
+    let path: String = request.uri().path().chars().take(200).collect();
+    respond::refuse(StatusCode::NOT_FOUND, format!("no such path: {path}"))
+}
+
+/// Reads a message, has it worked on, and answers. Room for the request is held until the answer is
+/// made.
+async fn serve<Q, A, F>(
+    gateway: &Gateway,
+    request: Request<Body>,
+    work: impl FnOnce(Q) -> F,
+) -> Response<Body>
+where
+    Q: Message + Default,
+    A: Message,
+    F: Future<Output = Result<A>>,
+{
+    let (head, body) = request.into_parts();
+    if head.method != Method::POST {
+        let why = format!("{} is not served here: the Goma client posts", head.method);
+        // As the original server does; the client takes all of 4xx alike.
+        return respond::refuse(StatusCode::BAD_REQUEST, why);
+    }
+    let Received { message, permit } = match receive(gateway, &head.headers, body).await {
+        Ok(received) => received,
+        Err(error) => {
+            tracing::warn!(%error, path = head.uri.path(), "refused a request");
+            return respond::error(&error);
+        }
+    };
+    let response = match work(message).await {
+        Ok(answer) => respond::message(answer, &head.headers).await,
+        Err(error) => respond::error(&error),
+    };
+    drop(permit);
+    response
+}

@@ -1,0 +1,40 @@
+//! The Goma protocol over HTTP: routes, bodies, answers.
+//!
+//! [`admission`] finds room before a body is read, [`body`] reads it, [`encoding`] decompresses and
+//! compresses, [`connection`] serves one accepted connection.
+
+pub(crate) mod admission;
+mod body;
+pub(crate) mod connection;
+mod encoding;
+mod handlers;
+mod respond;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get};
+
+use crate::server::Gateway;
+
+/// The prefix under which the stock client posts unless its user says otherwise.
+const PREFIX: &str = "/cxx-compiler-service";
+
+/// All routes of a gateway.
+pub fn app(gateway: Arc<Gateway>) -> Router {
+    let service = Router::new()
+        .route("/ping", any(handlers::ping))
+        .route("/e", any(handlers::exec))
+        .route("/s", any(handlers::store))
+        .route("/l", any(handlers::lookup))
+        .route("/sl", any(handlers::save_log));
+    Router::new()
+        .nest(PREFIX, service)
+        .route("/healthz", get(handlers::healthz))
+        .route("/readyz", get(handlers::readyz))
+        .fallback(handlers::unknown_path)
+        // `body` has its own caps, which answer in words.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(gateway)
+}

@@ -1,0 +1,64 @@
+//! Answers in the form that the stock client expects.
+
+use axum::body::Body;
+use bytes::Bytes;
+use goma_common::Error;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use prost::Message;
+
+use super::encoding::{Encoding, deflate};
+
+/// The client takes how it may compress its next requests from each 200; without this it stops.
+const WE_ACCEPT: HeaderValue = HeaderValue::from_static("gzip, deflate");
+const PROTOBUF: HeaderValue = HeaderValue::from_static("binary/x-protocol-buffer");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// More than this is compressed on a thread for blocking work.
+const COMPRESS_INLINE: usize = 256 << 10;
+
+/// A message, compressed as the request's headers allow.
+pub(super) async fn message(message: impl Message, request: &HeaderMap) -> Response<Body> {
+    let encoding = Encoding::for_answer(request.get(ACCEPT_ENCODING));
+    let answer = Bytes::from(message.encode_to_vec());
+    let (encoding, answer) = if answer.len() <= COMPRESS_INLINE {
+        deflate(encoding, answer)
+    } else {
+        let plain = answer.clone();
+        tokio::task::spawn_blocking(move || deflate(encoding, plain))
+            .await
+            .unwrap_or((Encoding::Identity, answer))
+    };
+    let mut response = ok(answer, PROTOBUF);
+    if let Some(name) = encoding.name() {
+        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    response
+}
+
+/// 200 with words.
+pub(super) fn words(words: &'static str) -> Response<Body> {
+    ok(Bytes::from_static(words.as_bytes()), TEXT)
+}
+
+fn ok(body: Bytes, content_type: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    headers.insert(ACCEPT_ENCODING, WE_ACCEPT);
+    response
+}
+
+/// Any other status, with words for the person who looks.
+pub(super) fn refuse(status: StatusCode, words: impl Into<String>) -> Response<Body> {
+    let mut words = words.into();
+    words.push('\n');
+    let mut response = Response::new(Body::from(words));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}
+
+/// The status that makes the client do the right thing about this error.
+pub(super) fn error(error: &Error) -> Response<Body> {
+    refuse(error.code.http(), error.message.clone())
+}

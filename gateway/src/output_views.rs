@@ -1,0 +1,154 @@
+//! Large outputs in the pieces by which clients ask for them: views into the one blob of the CAS.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use goma_common::digest::Hasher;
+use goma_common::file_key::CHUNK_SIZE;
+use goma_common::reapi::Backend;
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
+
+use crate::files::Files;
+
+/// Remembers the pieces of an output that is sent whole: a client that was told of it in pieces, by
+/// another server or release, asks for them by key. Nothing to do for one that is no larger than a
+/// piece, nor for one that was seen before.
+///
+/// # Errors
+/// When the shards cannot remember them.
+pub(crate) async fn remember_inline(
+    files: &Files,
+    digest: Digest,
+    contents: &Bytes,
+    deadline: Deadline,
+) -> Result<()> {
+    if digest.size <= CHUNK_SIZE || files.view(digest).is_some() {
+        return Ok(());
+    }
+    let contents = contents.clone();
+    let keys = tokio::task::spawn_blocking(move || {
+        let mut pieces = Pieces::new(digest);
+        pieces.push(contents);
+        pieces.keys
+    });
+    let keys = keys.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    record(files, digest, keys, deadline).await.map(drop)
+}
+
+/// The pieces of an output, read once as a stream.
+///
+/// # Errors
+/// `NotFound` when it is gone, `DataLoss` when the backend sent other bytes.
+pub(crate) async fn of_blob(
+    files: &Files,
+    backend: &Backend,
+    digest: Digest,
+    deadline: Deadline,
+) -> Result<Arc<[FileKey]>> {
+    if let Some(chunks) = files.view(digest) {
+        return Ok(chunks);
+    }
+    let read = async {
+        let mut hasher = Hasher::default();
+        let mut pieces = Pieces::new(digest);
+        let mut stream = backend.cas.download_stream(View::whole(digest), deadline).await?;
+        while let Some(piece) = stream.next().await {
+            let piece = piece?;
+            hasher.update(&piece);
+            pieces.push(piece);
+        }
+        if hasher.finish() != digest {
+            return Err(Error::new(Code::DataLoss, format!("other bytes than {digest}")));
+        }
+        Ok(pieces.keys)
+    };
+    let keys = deadline.bound("reading a large output", read).await?;
+    record(files, digest, keys, deadline).await
+}
+
+async fn record(
+    files: &Files,
+    digest: Digest,
+    keys: Vec<FileKey>,
+    deadline: Deadline,
+) -> Result<Arc<[FileKey]>> {
+    let chunks: Arc<[FileKey]> = keys.into();
+    let views = chunks.iter().zip(0..).map(|(key, at)| {
+        let offset = at * CHUNK_SIZE;
+        let length = CHUNK_SIZE.min(digest.size - offset);
+        (*key, FileEntry::Chunk { view: View { digest, offset, length }, offset })
+    });
+    let mut entries: Vec<_> = views.collect();
+    let manifest =
+        FileEntry::Manifest { size: digest.size, chunks: chunks.clone(), whole: Some(digest) };
+    entries.push((FileKey::of_manifest(digest.size, &chunks), manifest));
+    files.record(entries, deadline).await?;
+    files.remember_view(digest, chunks.clone());
+    Ok(chunks)
+}
+
+/// Cuts a stream into pieces and hashes each; one piece is held at a time.
+struct Pieces {
+    size: u64,
+    offset: u64,
+    held: BytesMut,
+    keys: Vec<FileKey>,
+}
+
+impl Pieces {
+    fn new(digest: Digest) -> Self {
+        Self { size: digest.size, offset: 0, held: BytesMut::new(), keys: Vec::new() }
+    }
+
+    fn push(&mut self, mut more: Bytes) {
+        while !more.is_empty() {
+            let length = usize::try_from(CHUNK_SIZE.min(self.size - self.offset)).unwrap_or(0);
+            if length == 0 {
+                // More than was promised: the hash of the whole will tell.
+                return;
+            }
+            if self.held.is_empty() && more.len() >= length {
+                let piece = more.split_to(length);
+                self.end_piece(&piece);
+                continue;
+            }
+            let take = (length - self.held.len()).min(more.len());
+            self.held.extend_from_slice(&more.split_to(take));
+            if self.held.len() == length {
+                let piece = std::mem::take(&mut self.held);
+                self.end_piece(&piece);
+            }
+        }
+    }
+
+    fn end_piece(&mut self, piece: &[u8]) {
+        self.keys.push(FileKey::of_chunk(self.offset, piece));
+        self.offset += piece.len() as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_do_not_depend_on_how_the_bytes_come() {
+        let contents: Vec<u8> = (0..5_000_000u32).map(|n| (n % 251) as u8).collect();
+        let digest = Digest::of(&contents);
+        let by = |size: usize| {
+            let mut pieces = Pieces::new(digest);
+            contents.chunks(size).for_each(|part| pieces.push(Bytes::copy_from_slice(part)));
+            pieces.keys
+        };
+        let size = CHUNK_SIZE as usize;
+        let expected: Vec<_> = contents
+            .chunks(size)
+            .zip(0..)
+            .map(|(part, at)| FileKey::of_chunk(at * CHUNK_SIZE, part))
+            .collect();
+        for size in [5_000_000, size, 1_000_003, 4096] {
+            assert_eq!(by(size), expected);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Paths of POSIX clients, as text: nothing here looks at a disk.
+
+use std::fmt;
+
+/// An absolute path without `.`, `..`, empty parts or a slash at the end; `/` is the root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct AbsPath(String);
+
+/// A path, and the directories that must exist for the compiler to walk it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Walked {
+    /// Where it leads.
+    pub(crate) path: AbsPath,
+    /// Directories that are entered and left again by a `..`.
+    pub(crate) through: Vec<AbsPath>,
+}
+
+/// Why a text is no usable path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum BadPath {
+    /// It does not start with a slash.
+    NotAbsolute,
+    /// Its `..` lead above the root.
+    AboveRoot,
+    /// It is empty or holds a zero byte.
+    Malformed,
+}
+
+impl fmt::Display for BadPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAbsolute => "is not an absolute path",
+            Self::AboveRoot => "leads above the root directory",
+            Self::Malformed => "is empty or holds a zero byte",
+        })
+    }
+}
+
+/// What belongs to a machine's distribution rather than to a user. A worker has its own.
+const SYSTEM: [&str; 8] = ["/usr", "/lib", "/lib32", "/lib64", "/libx32", "/bin", "/sbin", "/etc"];
+
+impl AbsPath {
+    /// Cleans an absolute path.
+    pub(crate) fn parse(text: &str) -> Result<Self, BadPath> {
+        if !text.starts_with('/') {
+            return Err(BadPath::NotAbsolute);
+        }
+        Ok(Self::root().walk(text)?.path)
+    }
+
+    /// Follows `name`, absolute or relative to this directory.
+    pub(crate) fn walk(&self, name: &str) -> Result<Walked, BadPath> {
+        if name.is_empty() || name.contains('\0') {
+            return Err(BadPath::Malformed);
+        }
+        let mut path = if name.starts_with('/') { String::new() } else { self.prefix().to_owned() };
+        let mut through = Vec::new();
+        for part in name.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => {
+                    let Some(at) = path.rfind('/') else { return Err(BadPath::AboveRoot) };
+                    let entered = path[..at].to_owned();
+                    through.push(Self(std::mem::replace(&mut path, entered)));
+                }
+                part => {
+                    path.push('/');
+                    path.push_str(part);
+                }
+            }
+        }
+        // The directories of this one exist anyway.
+        through.retain(|dir| !self.is_within(dir));
+        Ok(Walked { path: Self::from_prefix(path), through })
+    }
+
+    /// `/`.
+    pub(crate) fn root() -> Self {
+        Self("/".to_owned())
+    }
+
+    /// A path inside this directory; `below` is clean and relative.
+    pub(crate) fn join(&self, below: &str) -> Self {
+        Self(format!("{}/{below}", self.prefix()))
+    }
+
+    /// The text, `/` or without a slash at the end.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What stands before the slash of a path inside: empty for the root.
+    fn prefix(&self) -> &str {
+        if self.0 == "/" { "" } else { &self.0 }
+    }
+
+    fn from_prefix(prefix: String) -> Self {
+        if prefix.is_empty() { Self::root() } else { Self(prefix) }
+    }
+
+    /// Whether this is `dir` or lies in it.
+    pub(crate) fn is_within(&self, dir: &Self) -> bool {
+        self.below(dir).is_some()
+    }
+
+    /// The way from `dir` down to this: `""` for `dir` itself, `None` if this is not within it.
+    pub(crate) fn below(&self, dir: &Self) -> Option<&str> {
+        let rest = self.0.strip_prefix(dir.prefix())?;
+        if self.0 == dir.0 { Some("") } else { rest.strip_prefix('/') }
+    }
+
+    /// The directory that holds this.
+    pub(crate) fn parent(&self) -> Self {
+        Self::from_prefix(self.prefix().rsplit_once('/').map_or("", |(dir, _)| dir).to_owned())
+    }
+
+    /// The nearest directory that holds both, one of them if it holds the other.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let mut dir = self.clone();
+        while !other.is_within(&dir) {
+            dir = dir.parent();
+        }
+        dir
+    }
+
+    /// The way from `dir` to this with `..` as needed: `"."` for `dir` itself.
+    pub(crate) fn relative_to(&self, dir: &Self) -> String {
+        let common = self.common(dir);
+        let ups = dir.below(&common).unwrap_or("").split('/').filter(|part| !part.is_empty());
+        let mut parts: Vec<&str> = ups.map(|_| "..").collect();
+        parts.extend(self.below(&common).filter(|rest| !rest.is_empty()));
+        if parts.is_empty() { ".".to_owned() } else { parts.join("/") }
+    }
+
+    /// Whether this is part of the machine's distribution.
+    pub(crate) fn is_system(&self) -> bool {
+        SYSTEM.iter().any(|dir| {
+            self.0.strip_prefix(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
+    }
+}
+
+impl fmt::Display for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> AbsPath {
+        AbsPath::parse(text).expect("a path")
+    }
+
+    #[test]
+    fn walking_cleans_and_remembers_what_it_went_through() {
+        let cwd = path("/home/u/src/");
+        let walked = cwd.walk("./inc/x/../../lib//a.h").expect("walks");
+        assert_eq!(walked.path, path("/home/u/src/lib/a.h"));
+        assert_eq!(walked.through, [path("/home/u/src/inc/x"), path("/home/u/src/inc")]);
+        let up = cwd.walk("../a.h").expect("walks");
+        assert_eq!((up.path, up.through), (path("/home/u/a.h"), vec![]));
+        assert_eq!(cwd.walk("/usr/include").expect("walks").path, path("/usr/include"));
+        assert_eq!(cwd.walk("../../../../x"), Err(BadPath::AboveRoot));
+        assert_eq!(cwd.walk(""), Err(BadPath::Malformed));
+        assert_eq!(AbsPath::parse("a/b"), Err(BadPath::NotAbsolute));
+    }
+
+    #[test]
+    fn common_and_relative() {
+        let (a, b) = (path("/home/u/src/a"), path("/home/u/srcs"));
+        assert_eq!(a.common(&b), path("/home/u"));
+        assert_eq!(a.common(&path("/opt")), path("/"));
+        assert_eq!(a.relative_to(&b), "../src/a");
+        assert_eq!(a.relative_to(&a), ".");
+        assert_eq!(a.relative_to(&path("/")), "home/u/src/a");
+        assert_eq!(path("/").relative_to(&a), "../../../..");
+    }
+
+    #[test]
+    fn system_is_by_whole_parts() {
+        assert!(path("/usr/include/stdio.h").is_system());
+        assert!(path("/lib64").is_system());
+        assert!(!path("/usrs/x").is_system());
+        assert!(!path("/home/usr").is_system());
+    }
+}

@@ -1,0 +1,141 @@
+//! StoreFile and LookupFile: the files of clients outside of a compile.
+
+use bytes::Bytes;
+use goma_common::reapi::{fetch_all, fetch_view};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
+use goma_proto::api::FileBlob;
+
+use crate::file_blob::{self, VerifiedBlob, verify};
+use crate::server::Gateway;
+
+/// Keys in one LookupFile; the stock client asks for five.
+const MAX_KEYS: usize = 10_000;
+/// Bytes in one answer; the stock client asks for 10 MiB. Beyond it keys are answered as unknown,
+/// and asked for again one by one.
+const MAX_ANSWER: u64 = 256 << 20;
+
+impl Gateway {
+    /// Stores blobs and answers their keys in order, `""` for one that is no proper blob.
+    ///
+    /// # Errors
+    /// When contents cannot be stored; nothing was mapped that is not stored.
+    pub(crate) async fn store_files(
+        &self,
+        blobs: Vec<FileBlob>,
+        deadline: Deadline,
+    ) -> Result<Vec<String>> {
+        let hash = move || blobs.iter().map(verify).collect::<Vec<_>>();
+        let verified = tokio::task::spawn_blocking(hash)
+            .await
+            .map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+        let mut keys = Vec::with_capacity(verified.len());
+        let mut good: Vec<VerifiedBlob> = Vec::with_capacity(verified.len());
+        for blob in verified {
+            match blob {
+                Ok(blob) => {
+                    keys.push(blob.key.hex());
+                    good.push(blob);
+                }
+                Err(why) => {
+                    tracing::warn!(why, "refused a blob to store");
+                    keys.push(String::new());
+                }
+            }
+        }
+        self.files.store(good, deadline).await.map_err(Error::of_the_server)?;
+        Ok(keys)
+    }
+
+    /// Answers one blob a key, in order. What is not known, or no longer there, is said so at its
+    /// place: the client takes anything else for the contents.
+    ///
+    /// # Errors
+    /// When it cannot be told now; the client asks again.
+    pub(crate) async fn lookup_files(
+        &self,
+        keys: Vec<String>,
+        deadline: Deadline,
+    ) -> Result<Vec<FileBlob>> {
+        if keys.len() > MAX_KEYS {
+            let why = format!("LookupFileReq: {} keys; {MAX_KEYS} at most", keys.len());
+            return Err(Error::new(Code::InvalidArgument, why));
+        }
+        let parsed: Vec<Option<FileKey>> =
+            keys.iter().map(|key| FileKey::parse(key).ok()).collect();
+        let asked: Vec<FileKey> = parsed.iter().flatten().copied().collect();
+        let entries = self.files.resolve(&asked, deadline).await.map_err(Error::of_the_server)?;
+        let mut known = asked.iter().zip(entries);
+        let mut blobs = Vec::with_capacity(keys.len());
+        let mut room = MAX_ANSWER;
+        for key in &parsed {
+            let entry = key.and_then(|_| known.next()).and_then(|(_, entry)| entry);
+            let blob = match (key, entry) {
+                (Some(key), Some(entry)) => self.load(*key, entry, &mut room, deadline).await?,
+                _ => None,
+            };
+            blobs.push(blob.unwrap_or_else(file_blob::unknown));
+        }
+        Ok(blobs)
+    }
+
+    async fn load(
+        &self,
+        key: FileKey,
+        entry: FileEntry,
+        room: &mut u64,
+        deadline: Deadline,
+    ) -> Result<Option<FileBlob>> {
+        let (view, offset) = match entry {
+            FileEntry::Manifest { size, chunks, .. } => {
+                return Ok(Some(file_blob::manifest(size, &chunks)));
+            }
+            FileEntry::File(digest) => (View::whole(digest), None),
+            FileEntry::Chunk { view, offset } => (view, Some(offset)),
+        };
+        if view.length > *room {
+            return Ok(None);
+        }
+        *room -= view.length;
+        let contents = match self.read(view, deadline).await {
+            Ok(contents) => contents,
+            Err(error) if error.code == Code::NotFound => {
+                tracing::warn!(%error, "a file that is asked for is gone");
+                return Ok(None);
+            }
+            Err(error) => return Err(error.of_the_server()),
+        };
+        let blob = match offset {
+            None => file_blob::file(contents),
+            Some(offset) if FileKey::of_chunk(offset, &contents) == key => {
+                file_blob::chunk(offset, contents)
+            }
+            Some(_) => {
+                let why = format!("the backend answered other bytes for a part of {}", view.digest);
+                return Err(Error::new(Code::DataLoss, why));
+            }
+        };
+        Ok(Some(blob))
+    }
+
+    /// A part of a blob; where the backend cannot read at an offset, the whole and then the part.
+    async fn read(&self, view: View, deadline: Deadline) -> Result<Bytes> {
+        if view.is_whole() {
+            let digest: Digest = view.digest;
+            let mut found = fetch_all(&self.backend, &[digest], deadline).await?;
+            return Ok(found.remove(&digest).unwrap_or_default());
+        }
+        let cas = self.backend.cas.as_ref();
+        match fetch_view(cas, view, deadline).await {
+            Err(error) if matches!(error.code, Code::DataLoss | Code::Unimplemented) => {
+                let whole = fetch_view(cas, View::whole(view.digest), deadline).await?;
+                let start = usize::try_from(view.offset).unwrap_or(usize::MAX);
+                let end = start.saturating_add(usize::try_from(view.length).unwrap_or(usize::MAX));
+                if end > whole.len() {
+                    return Err(error);
+                }
+                Ok(whole.slice(start..end))
+            }
+            result => result,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the black-box tests share: the running program, raw HTTP, Goma messages, sources.
+
+// Each test program uses its own part of this.
+#![allow(dead_code, missing_docs, unreachable_pub)]
+
+pub mod goma;
+pub mod http;
+pub mod process;
+pub mod requests;
+pub mod tree;
+
+use std::time::{Duration, Instant};
+
+/// Nothing here takes longer than this unless it hangs.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Polls until the condition holds.
+#[track_caller]
+pub fn eventually<C>(what: &str, condition: C) -> impl Future<Output = ()>
+where
+    C: AsyncFnMut() -> bool,
+{
+    let caller = std::panic::Location::caller();
+    let what = what.to_owned();
+    let mut condition = condition;
+    async move {
+        let started = Instant::now();
+        while !condition().await {
+            assert!(started.elapsed() < PATIENCE, "{caller}: waited too long: {what}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+/// Whether a program of this name is on PATH; says so when it is not.
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    if !found {
+        eprintln!("skipped: no {name} on this machine");
+    }
+    found
+}

@@ -21,21 +21,24 @@ pub(crate) const SERVER: &[&str] = &["--max-inline-output", "1000000"];
 /// itself, and "compiles" by joining its inputs.
 const COMPILER: &str = r#"#!/bin/sh
 case "$*" in
-  -dumpversion) echo 1 ;;
-  -dumpmachine) echo none ;;
-  --version) echo 'gcc (a script) 1' ;;
-  *-v*) printf '#include <...> search starts here:\nEnd of search list.\n' >&2 ;;
-  *-M*) for word; do case "$word" in *.c) f="$word" ;; esac; done
-    printf 'x.o: %s' "$f"; sed -n 's/^#include "\(.*\)"/ inc\/\1/p' "$f" | tr -d '\n'; echo ;;
-  *)
-    while [ $# -gt 0 ]; do
-      case "$1" in -o) out="$2"; shift ;; *.c) f="$1" ;; esac
-      shift
-    done
-    if grep -q nonsense "$f"; then echo "$f:1:1: error: nonsense" >&2; exit 1; fi
-    if grep -q warning "$f"; then echo "$f:1:1: warning: a warning" >&2; fi
-    cat "$f" $(sed -n 's/^#include "\(.*\)"/inc\/\1/p' "$f") > "$out" ;;
+  -dumpversion) echo 1; exit ;;
+  -dumpmachine) echo none; exit ;;
+  --version) echo 'gcc (a script) 1'; exit ;;
+  *-v*) printf '#include <...> search starts here:\nEnd of search list.\n' >&2; exit ;;
 esac
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -o) out="$2"; shift ;;
+    -MF) rule="$2"; shift ;;
+    *.c) source="$1" ;;
+  esac
+  shift
+done
+headers="$(sed -n 's/^#include "\(.*\)"/inc\/\1/p' "$source" | tr '\n' ' ')"
+if [ -n "$rule" ]; then echo "x: $source $headers" > "$rule"; exit; fi
+if grep -q nonsense "$source"; then echo "$source:1:1: error: nonsense" >&2; exit 1; fi
+if grep -q warning "$source"; then echo "$source:1:1: warning: a warning" >&2; fi
+cat "$source" $headers > "$out"
 "#;
 
 pub(crate) fn dir() -> PathBuf {

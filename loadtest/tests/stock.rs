@@ -204,6 +204,23 @@ async fn a_servers_message_is_retried_unless_it_blames_the_request() {
 }
 
 #[tokio::test]
+async fn an_answer_of_another_compiler_disables_the_one_asked_for() {
+    let (fake, tree) = (Fake::start().await, Tree::new());
+    let client = fake.client(true);
+    assert_success(&client.compile(tree.compile()).await);
+    let mut spec = fake.execs().pop().and_then(|r| r.command_spec).expect("set");
+    spec.version = Some("other".into());
+    let result =
+        ExecResult { exit_status: Some(0), command_spec: Some(spec), ..Default::default() };
+    fake.script([say(ExecResp { result: Some(result), ..Default::default() })]);
+    let failure = client.compile(tree.compile()).await.failure.expect("failed");
+    assert!(failure.starts_with("the server used another compiler: its version"), "{failure}");
+    let outcome = client.compile(tree.compile()).await;
+    assert_eq!(outcome.attempts, 0);
+    assert!(outcome.failure.expect("failed").starts_with("the compiler is disabled"));
+}
+
+#[tokio::test]
 async fn an_answer_until_the_end_of_the_stream_is_not_reused() {
     let (fake, tree) = (Fake::start().await, Tree::new());
     fake.set(|habits| habits.framing = Framing::Eof);

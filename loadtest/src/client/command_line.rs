@@ -16,6 +16,8 @@ pub(crate) struct CommandLine {
     pub(crate) reading: Vec<String>,
     /// Those of them that move the compiler's own include directories.
     pub(crate) include_root: Vec<String>,
+    /// Files that options name and the preprocessor does not read.
+    pub(crate) also_read: Vec<String>,
     /// Whether debug information is kept free of the current directory.
     pub(crate) compilation_dir_is_dot: bool,
 }
@@ -109,6 +111,18 @@ const SEPARATE: &[&str] = &[
     "-specs",
 ];
 
+/// Options that name a file for a later stage than the preprocessor.
+const READ_FILES: &[&str] = &[
+    "-fprofile-use=",
+    "-fprofile-instr-use=",
+    "-fprofile-sample-use=",
+    "-fauto-profile=",
+    "-fsanitize-blacklist=",
+    "-fsanitize-ignorelist=",
+    "-fplugin=",
+    "-specs=",
+];
+
 impl CommandLine {
     /// Reads the arguments after the compiler's name, response files expanded. `cxx_driver`: whether
     /// that name is a C++ compiler's.
@@ -146,6 +160,7 @@ impl CommandLine {
             language,
             reading: read.reading,
             include_root: read.include_root,
+            also_read: read.also_read,
             compilation_dir_is_dot: read.compilation_dir_is_dot,
         })
     }
@@ -164,6 +179,7 @@ struct Reading {
     extras: Vec<&'static str>,
     reading: Vec<String>,
     include_root: Vec<String>,
+    also_read: Vec<String>,
     compilation_dir_is_dot: bool,
 }
 
@@ -218,6 +234,8 @@ impl Reading {
             }
             _ => {}
         }
+        let named = READ_FILES.iter().find_map(|prefix| arg.strip_prefix(prefix));
+        self.also_read.extend(named.map(str::to_owned));
         let moves_includes = matches!(arg, "-nostdinc" | "-nostdinc++" | "-m32" | "-mx32" | "-m64")
             || [
                 "--sysroot",
@@ -356,6 +374,12 @@ mod tests {
         assert_eq!(language("-x c++ -x none -c a.c"), Language::C);
         let args = ["-c", "a.c"].map(str::to_owned);
         assert_eq!(CommandLine::parse(&args, true).expect("a compile").language, Language::Cxx);
+    }
+
+    #[test]
+    fn files_for_later_stages_are_known() {
+        let line = parse("-fprofile-use=a.prof -fprofile-use -c a.c").expect("a compile");
+        assert_eq!(line.also_read, ["a.prof"]);
     }
 
     #[test]

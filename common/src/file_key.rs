@@ -32,15 +32,18 @@ impl FileKey {
     /// Key of a FILE with these contents.
     #[must_use]
     pub fn of_file(contents: &[u8]) -> Self {
-        Self::of_contents(&[0x08, 0x01], contents)
+        Self::of_contents(&[0x08, 0x01], contents, contents.len() as u64)
     }
 
     /// Key of a FILE_CHUNK: `contents` at `offset` of a larger file.
+    ///
+    /// Its `file_size` is the length of the contents where a client made it; in the chunks of an
+    /// output the original server tells the size of the whole file, and so do we.
     #[must_use]
-    pub fn of_chunk(offset: u64, contents: &[u8]) -> Self {
+    pub fn of_chunk(offset: u64, contents: &[u8], file_size: u64) -> Self {
         let mut head = vec![0x08, 0x03, 0x50];
         encode_varint(offset, &mut head);
-        Self::of_contents(&head, contents)
+        Self::of_contents(&head, contents, file_size)
     }
 
     /// Key of a FILE_META: a file of `size` bytes in these chunks.
@@ -56,7 +59,7 @@ impl FileKey {
     }
 
     /// `head` holds the fields before the content (tag 11); file_size (tag 20) follows it.
-    fn of_contents(head: &[u8], contents: &[u8]) -> Self {
+    fn of_contents(head: &[u8], contents: &[u8], file_size: u64) -> Self {
         let len = contents.len() as u64;
         let mut around = Vec::with_capacity(head.len() + 4 + 2 * encoded_len_varint(len));
         around.extend_from_slice(head);
@@ -64,7 +67,7 @@ impl FileKey {
         encode_varint(len, &mut around);
         let split = around.len();
         around.extend_from_slice(&[0xa0, 0x01]);
-        encode_varint(len, &mut around);
+        encode_varint(file_size, &mut around);
         let mut sha256 = Sha256::new();
         sha256.update(&around[..split]);
         sha256.update(contents);
@@ -119,7 +122,8 @@ mod tests {
                     offset: Some(offset),
                     ..file.clone()
                 };
-                assert_eq!(FileKey::of_chunk(offset as u64, &contents), key_of(&chunk));
+                let key = FileKey::of_chunk(offset as u64, &contents, size as u64);
+                assert_eq!(key, key_of(&chunk));
             }
         }
         let chunks = [FileKey::of_file(b"a"), FileKey::of_file(b"b")];

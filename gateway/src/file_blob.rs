@@ -43,7 +43,7 @@ pub(crate) fn verify(blob: &FileBlob) -> Result<VerifiedBlob, String> {
                 u64::try_from(blob.offset.unwrap_or(0)).map_err(|_| "a negative offset")?;
             let digest = Digest::of(&contents);
             Ok(VerifiedBlob {
-                key: FileKey::of_chunk(offset, &contents),
+                key: FileKey::of_chunk(offset, &contents, size),
                 entry: FileEntry::Chunk { view: View::whole(digest), offset },
                 contents: Some((digest, contents)),
             })
@@ -84,11 +84,12 @@ pub(crate) fn file(contents: Bytes) -> FileBlob {
     }
 }
 
-/// The FILE_CHUNK for these contents.
-pub(crate) fn chunk(offset: u64, contents: Bytes) -> FileBlob {
+/// The FILE_CHUNK for these contents; see [`FileKey::of_chunk`] for its size.
+pub(crate) fn chunk(offset: u64, contents: Bytes, file_size: u64) -> FileBlob {
     FileBlob {
         blob_type: Some(BlobType::FileChunk.into()),
         offset: i64::try_from(offset).ok(),
+        file_size: i64::try_from(file_size).ok(),
         ..file(contents)
     }
 }

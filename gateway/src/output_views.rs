@@ -123,7 +123,7 @@ impl Pieces {
     }
 
     fn end_piece(&mut self, piece: &[u8]) {
-        self.keys.push(FileKey::of_chunk(self.offset, piece));
+        self.keys.push(FileKey::of_chunk(self.offset, piece, self.size));
         self.offset += piece.len() as u64;
     }
 }
@@ -145,7 +145,7 @@ mod tests {
         let expected: Vec<_> = contents
             .chunks(size)
             .zip(0..)
-            .map(|(part, at)| FileKey::of_chunk(at * CHUNK_SIZE, part))
+            .map(|(part, at)| FileKey::of_chunk(at * CHUNK_SIZE, part, 5_000_000))
             .collect();
         for size in [5_000_000, size, 1_000_003, 4096] {
             assert_eq!(by(size), expected);

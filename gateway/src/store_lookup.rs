@@ -106,8 +106,10 @@ impl Gateway {
         };
         let blob = match offset {
             None => file_blob::file(contents),
-            Some(offset) if FileKey::of_chunk(offset, &contents) == key => {
-                file_blob::chunk(offset, contents)
+            // A client's chunk is a blob of its own, an output's a part of the whole: either way the
+            // size that is told is that of the blob.
+            Some(offset) if FileKey::of_chunk(offset, &contents, view.digest.size) == key => {
+                file_blob::chunk(offset, contents, view.digest.size)
             }
             Some(_) => {
                 let why = format!("the backend answered other bytes for a part of {}", view.digest);

@@ -236,16 +236,48 @@ impl ProxyArgs {
     pub(crate) fn check(&self) -> Result<(), Failure> {
         let foreign = &self.foreign;
         let warnings = [
-            (foreign.file_cache_bucket.is_some(), "--file-cache-bucket", "files are in the backend's CAS"),
+            (
+                foreign.file_cache_bucket.is_some(),
+                "--file-cache-bucket",
+                "files are in the backend's CAS",
+            ),
             (foreign.trace_project_id.is_some(), "--trace-project-id", "spans go to the log"),
-            (foreign.trace_sampling_fraction.is_some(), "--trace-sampling-fraction", "spans go to the log"),
-            (foreign.trace_sampling_qps_limit.is_some(), "--trace-sampling-qps-limit", "spans go to the log"),
-            (foreign.redis_max_idle_conns.is_some(), "--redis-max-idle-conns", "facts are in --data-dir"),
-            (foreign.redis_max_active_conns.is_some(), "--redis-max-active-conns", "facts are in --data-dir"),
+            (
+                foreign.trace_sampling_fraction.is_some(),
+                "--trace-sampling-fraction",
+                "spans go to the log",
+            ),
+            (
+                foreign.trace_sampling_qps_limit.is_some(),
+                "--trace-sampling-qps-limit",
+                "spans go to the log",
+            ),
+            (
+                foreign.redis_max_idle_conns.is_some(),
+                "--redis-max-idle-conns",
+                "facts are in --data-dir",
+            ),
+            (
+                foreign.redis_max_active_conns.is_some(),
+                "--redis-max-active-conns",
+                "facts are in --data-dir",
+            ),
             (foreign.redis_port.is_some(), "REDISPORT", "facts are in --data-dir"),
-            (self.timeouts.exec_inventory_timeout.is_some(), "--exec-inventory-timeout", "--exec-execute-timeout bounds the whole"),
-            (self.timeouts.exec_setup_timeout.is_some(), "--exec-setup-timeout", "--exec-execute-timeout bounds the whole"),
-            (self.timeouts.exec_check_missing_timeout.is_some(), "--exec-check-missing-timeout", "--exec-execute-timeout bounds the whole"),
+            (
+                self.timeouts.exec_inventory_timeout.is_some(),
+                "--exec-inventory-timeout",
+                "--exec-execute-timeout bounds the whole",
+            ),
+            (
+                self.timeouts.exec_setup_timeout.is_some(),
+                "--exec-setup-timeout",
+                "--exec-execute-timeout bounds the whole",
+            ),
+            (
+                self.timeouts.exec_check_missing_timeout.is_some(),
+                "--exec-check-missing-timeout",
+                "--exec-execute-timeout bounds the whole",
+            ),
         ];
         for (_, flag, instead) in warnings.iter().filter(|(given, ..)| *given) {
             tracing::warn!("{flag} has no effect here: {instead}");
@@ -254,8 +286,14 @@ impl ProxyArgs {
             (foreign.service_account_json.is_some(), "--service-account-json: service accounts"),
             (foreign.allowed_users.is_some(), "--allowed-users: identity"),
             (foreign.exec_config_file.is_some(), "--exec-config-file: the inventory"),
-            (foreign.insecure_skip_verify, "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)"),
-            (foreign.redis_host.is_some(), "REDISHOST: Redis (unset it to keep facts in --data-dir)"),
+            (
+                foreign.insecure_skip_verify,
+                "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
+            ),
+            (
+                foreign.redis_host.is_some(),
+                "REDISHOST: Redis (unset it to keep facts in --data-dir)",
+            ),
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
             return Err(Failure::Configuration(format!("{what} is not built yet")));

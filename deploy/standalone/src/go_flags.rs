@@ -27,7 +27,8 @@ mod tests {
 
     #[test]
     fn one_dash_becomes_two_and_nothing_else_changes() {
-        let args = ["x", "-port", "5050", "--listen=::1", "-h", "-5", "-insecure=true", "--", "-port"];
+        let args =
+            ["x", "-port", "5050", "--listen=::1", "-h", "-5", "-insecure=true", "--", "-port"];
         let respelt = respell(args.iter().map(|arg| (*arg).to_owned()));
         assert_eq!(
             respelt,

@@ -107,7 +107,9 @@ impl WorkerFiles for OwnDisk {
         let same = || self.compilers.iter().filter(|compiler| compiler.hash == *hash);
         // gcc and g++ differ by their names alone where they are links to one program.
         let cxx = name.ends_with("++");
-        let found = same().find(|c| c.name == name).or_else(|| same().find(|c| c.name.ends_with("++") == cxx));
+        let found = same()
+            .find(|c| c.name == name)
+            .or_else(|| same().find(|c| c.name.ends_with("++") == cxx));
         found.map(|compiler| compiler.path.clone())
     }
 }
@@ -187,7 +189,8 @@ mod tests {
         let deadline = || Deadline::after(Duration::from_secs(10));
         for contents in [&b"one"[..], b"two", b"three"] {
             fs::write(&path, contents).expect("written");
-            let hashes = disk.hashes(&Properties::new(), std::slice::from_ref(&path), deadline());
+            let platform = Properties::new();
+            let hashes = disk.hashes(&platform, std::slice::from_ref(&path), deadline());
             let digest = Digest::of(contents);
             assert_eq!(hashes.await.expect("looks"), [Some(digest.hash)]);
             let (good, bad) = (FileKey::of_file(contents), FileKey::of_file(b"other"));

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(merkle.root.to_string(), GOLDEN);
     }
 
-    const GOLDEN: &str = "";
+    const GOLDEN: &str = "aa29a3da1b2f389765550727884c3c0204afff16f9d91a3a3587d7102eef6817/229";
 
     #[test]
     fn contradictions_are_named() {

@@ -179,7 +179,9 @@ pub(crate) fn hash_contents(contents: &[u8]) -> Hashed {
     let chunks: Vec<FileKey> = contents
         .chunks(CHUNK_SIZE as usize)
         .zip(0..)
-        .map(|(piece, index): (_, u64)| FileKey::of_chunk(index * CHUNK_SIZE, piece))
+        .map(|(piece, index): (_, u64)| {
+            FileKey::of_chunk(index * CHUNK_SIZE, piece, piece.len() as u64)
+        })
         .collect();
     Hashed { key: FileKey::of_manifest(size, &chunks), size, chunks }
 }

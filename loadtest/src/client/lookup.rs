@@ -44,15 +44,18 @@ fn verify(key: &str, blob: &FileBlob) -> Result<()> {
     }
 }
 
-/// The key of a blob with contents. A wrong `file_size` makes it no blob at all.
+/// The key of a blob with contents. A wrong `file_size` makes a file no blob at all; that of a chunk
+/// may be its own or the whole file's, as servers differ in it.
 fn key_of(blob: &FileBlob) -> Option<FileKey> {
     let content = blob.content.as_deref()?;
-    if usize::try_from(blob.file_size()).ok()? != content.len() {
-        return None;
-    }
+    let size: u64 = blob.file_size().try_into().ok()?;
+    let offset: u64 = blob.offset().try_into().ok()?;
+    let end = offset.checked_add(content.len() as u64)?;
     match blob.blob_type() {
-        BlobType::File => Some(FileKey::of_file(content)),
-        BlobType::FileChunk => Some(FileKey::of_chunk(blob.offset().try_into().ok()?, content)),
+        BlobType::File if size == content.len() as u64 => Some(FileKey::of_file(content)),
+        BlobType::FileChunk if size == content.len() as u64 || size >= end => {
+            Some(FileKey::of_chunk(offset, content, size))
+        }
         _ => None,
     }
 }
@@ -77,7 +80,7 @@ mod tests {
             ..file.clone()
         };
         assert!(verify(&key, &chunk).is_err(), "a chunk for a file");
-        assert!(verify(&FileKey::of_chunk(0, b"abc").hex(), &chunk).is_ok());
+        assert!(verify(&FileKey::of_chunk(0, b"abc", 3).hex(), &chunk).is_ok());
         assert!(verify(&key, &FileBlob { file_size: Some(4), ..file }).is_err());
         assert!(verify(&key, &FileBlob::default()).is_err());
     }

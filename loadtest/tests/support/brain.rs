@@ -147,7 +147,7 @@ impl Brain {
             offsets
                 .map(|at| {
                     let piece = contents.slice(at..size.min(at + CHUNK));
-                    let key = FileKey::of_chunk(at as u64, &piece).hex();
+                    let key = FileKey::of_chunk(at as u64, &piece, piece.len() as u64).hex();
                     assert_eq!(self.keep(file(BlobType::FileChunk, Some(at as i64), piece)), key);
                     key
                 })

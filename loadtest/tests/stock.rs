@@ -78,6 +78,22 @@ async fn a_401_switches_remote_off() {
 }
 
 #[tokio::test]
+async fn head_and_body_leave_apart_and_wait_for_each_other() {
+    let (fake, tree) = (Fake::start().await, Tree::new());
+    let polite = fake.client(false);
+    for _ in 0..3 {
+        assert_success(&polite.compile(tree.compile()).await);
+    }
+    assert!(fake.seen("/e").iter().all(|seen| seen.with_head > 0), "one write");
+    let stock = fake.client(true);
+    for _ in 0..3 {
+        assert_success(&stock.compile(tree.compile()).await);
+    }
+    // Whether the kernel delays the ACK that the body waits for is its own choice each time.
+    assert!(fake.seen("/e").iter().any(|seen| seen.with_head == 0), "two writes");
+}
+
+#[tokio::test]
 async fn a_ping_that_is_refused_does_so_from_the_start() {
     let (fake, tree) = (Fake::start().await, Tree::new());
     fake.set(|habits| habits.ping = 403);

@@ -45,14 +45,15 @@ impl execution_server::Execution for Execution {
         };
         let operation = match found {
             Ok(Found::Result(result)) => {
-                let (result, cached_result) = (Some(result), true);
+                let (result, cached_result) = (Some(*result), true);
                 let response = ExecuteResponse { result, cached_result, ..Default::default() };
-                self.executor.answer(digest, response)?
+                self.executor.operations.finished(digest, response)
             }
             Ok(Found::Action(action)) => self.executor.execute(digest, action)?,
             Err(error) => {
                 let status = Some(rpc_status(&error));
-                self.executor.answer(digest, ExecuteResponse { status, ..Default::default() })?
+                let response = ExecuteResponse { status, ..Default::default() };
+                self.executor.operations.finished(digest, response)
             }
         };
         Ok(Response::new(self.follow(&operation, Inline::of_execute(request))))
@@ -84,13 +85,13 @@ impl Execution {
 }
 
 enum Found {
-    Result(ActionResult),
+    Result(Box<ActionResult>),
     Action(Action),
 }
 
 fn find(store: &Store, digest: Digest, use_cache: bool) -> Outcome<Found> {
     if use_cache && let Some(result) = action_cache::lookup(store, digest)? {
-        return Ok(Found::Result(result));
+        return Ok(Found::Result(Box::new(result)));
     }
     let action = store.read_blob(digest, MAX_BATCH).map_err(|error| match error.code {
         Code::NotFound => rpc_status::missing(vec![digest]),

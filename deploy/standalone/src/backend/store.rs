@@ -64,9 +64,9 @@ impl Store {
         let _ = self.reserve(0);
     }
 
-    /// Where commands run.
-    pub(super) fn runs_dir(&self) -> PathBuf {
-        self.dir.join("runs")
+    /// A name in `runs/` that nobody else has, for a command to run in.
+    pub(super) fn run_path(&self) -> PathBuf {
+        self.dir.join("runs").join(self.temp.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// A name in `tmp/` that nobody else has.

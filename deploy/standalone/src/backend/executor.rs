@@ -43,19 +43,13 @@ impl Executor {
     ///
     /// # Errors
     /// `ResourceExhausted` when too many are.
-    pub(super) fn execute(
-        self: &Arc<Self>,
-        digest: Digest,
-        action: Action,
-    ) -> Result<Arc<Operation>> {
-        match self.operations.begin(digest, !action.do_not_cache)? {
-            Begun::Joined(operation) => Ok(operation),
-            Begun::New(operation) => {
-                let (executor, running) = (Arc::clone(self), Arc::clone(&operation));
-                self.tasks.spawn(async move { executor.run(running, action).await });
-                Ok(operation)
-            }
+    pub(super) fn execute(self: &Arc<Self>, digest: Digest, action: Action) -> Result<Begun> {
+        let begun = self.operations.begin(digest, !action.do_not_cache)?;
+        if let Begun::New(operation) = &begun {
+            let (executor, running) = (Arc::clone(self), Arc::clone(operation));
+            self.tasks.spawn(async move { executor.run(running, action).await });
         }
+        Ok(begun)
     }
 
     async fn run(self: Arc<Self>, operation: Arc<Operation>, action: Action) {

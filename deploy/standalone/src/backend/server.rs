@@ -95,11 +95,15 @@ impl Backend {
         served.await.map_err(io::Error::other)
     }
 
-    /// Ends what still runs and waits for that; then another backend may open the directory.
+    /// Ends what still runs, and waits for that and for all connections; then another backend may
+    /// open the directory. Clones keep it open until they are dropped.
     pub async fn close(self) {
         self.executor.tasks.close();
         self.executor.stop.cancel();
         self.executor.tasks.wait().await;
+        let closed = self.store.closed.clone();
+        drop(self);
+        closed.cancelled().await;
     }
 
     fn router(&self) -> Router {

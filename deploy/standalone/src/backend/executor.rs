@@ -124,7 +124,10 @@ impl Executor {
             }
             result.execution_metadata = Some(times.finish());
             if may_keep && late.is_none() && result.exit_code == 0 {
-                action_cache::remember(&store, digest, &result)?;
+                // Who waits has the result all the same; only the next one has to run it again.
+                if let Err(error) = action_cache::remember(&store, digest, &result) {
+                    tracing::warn!(%error, action = %digest, "cannot remember a result");
+                }
             }
             Ok((result, late))
         })

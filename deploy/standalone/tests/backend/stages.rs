@@ -145,3 +145,18 @@ async fn too_many_actions_are_refused_at_once() {
     std::fs::write(&gate, "").expect("a file");
     while !next(running.get_mut()).await.done {}
 }
+
+#[tokio::test]
+async fn a_drain_lets_open_executions_end() {
+    let farm = Farm::bare().await;
+    let gate = farm.data_dir().join("gate");
+    let action = waiting(&gate).upload(&farm).await;
+    let mut running = farm.execution().execute(request(action, false)).await.expect("a stream");
+    while stage(&next(running.get_mut()).await) != EXECUTING {}
+    farm.begin_drain();
+    std::fs::write(&gate, "").expect("a file");
+    let done = next(running.get_mut()).await;
+    assert_eq!(result(&response(&done)).exit_code, 0);
+    drop(running);
+    farm.ended().await;
+}

@@ -7,8 +7,8 @@ use goma_proto::api::{
 };
 use goma_proto::protobuf::Timestamp;
 
-use crate::exec::{Contents, Outcome};
 use crate::file_blob;
+use crate::outcome::{Contents, Outcome};
 use crate::refusal::Refusal;
 
 /// What the log and the answer tell of a request.

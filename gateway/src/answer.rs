@@ -49,7 +49,9 @@ impl Described {
             Err(Refusal::Failed(error)) => format!("failed: {error}"),
         };
         let (ms, inputs, embedded) = (took.as_millis(), self.inputs, self.embedded);
-        let line = format!("{} {}: {end}", self.compiler, self.output);
+        // Both are the client's words: nothing in them may end a line.
+        let (compiler, output) = (self.compiler.escape_debug(), self.output.escape_debug());
+        let line = format!("{compiler} {output}: {end}");
         let (retry, client, build) = (self.retry, &self.proxy, &self.build);
         match ended {
             Err(Refusal::Failed(_)) => {

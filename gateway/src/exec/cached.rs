@@ -7,7 +7,8 @@ use tracing::info_span;
 use super::Exec;
 use super::action::Plan;
 use super::job::{CachePolicy, Job};
-use super::outputs::{self, Outcome};
+use super::outputs;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 
 /// What the cache said.

@@ -2,7 +2,7 @@
 //!
 //! | stage | file | what it does |
 //! |---|---|---|
-//! | admit | `http/admission.rs` | room for the request, before its body is read |
+//! | admit | `admission.rs` | room for the request, before its body is read |
 //! | job | [`job`] | the request, validated; Goma types end here |
 //! | platform | [`toolchain`] | which compiler, where; which workers |
 //! | inputs | [`inputs`] | file keys to digests; what came along is stored; what is missing is named |
@@ -42,13 +42,13 @@ use tracing::info_span;
 use crate::answer;
 use crate::config::GatewayConfig;
 use crate::files::Files;
+use crate::outcome::Outcome;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
 use cached::Cached;
 use job::{CachePolicy, Job};
 use layout::Layout;
-pub(crate) use outputs::{Contents, Outcome};
 
 /// Serves compiles.
 pub(crate) struct Exec {

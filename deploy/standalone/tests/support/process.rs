@@ -52,7 +52,7 @@ impl Program {
         let log = dir.join(format!("{run}.log"));
         let file = std::fs::File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
-        command.args(args).env("NO_COLOR", "1").kill_on_drop(true);
+        command.args(args).kill_on_drop(true);
         for name in OTHERS {
             command.env_remove(name);
         }

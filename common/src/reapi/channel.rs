@@ -57,6 +57,10 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     let limits = Arc::new(Limits::default());
     // Calls that last keep their streams; a connection each leaves the short calls undisturbed.
     let grpc = Arc::new(Grpc {
+        told: match &config.address {
+            Address::Network(name) => format!("backend {name}"),
+            Address::InProcess(_) => "embedded backend".to_owned(),
+        },
         instance: config.instance.clone(),
         calls: channel(config)?,
         bulk: channel(config)?,

@@ -18,14 +18,17 @@ impl Health for Grpc {
         let capabilities = deadline
             .bound("GetCapabilities", call)
             .await
-            .map_err(|error| error.context("backend: GetCapabilities"))?
+            .map_err(|error| error.context(format_args!("{}: GetCapabilities", self.told)))?
             .into_inner();
         if let Some(cache) = &capabilities.cache_capabilities {
             let sha256 = i32::from(digest_function::Value::Sha256);
             if !cache.digest_functions.is_empty() && !cache.digest_functions.contains(&sha256) {
                 return Err(Error::new(
                     Code::Unimplemented,
-                    format!("backend: instance {:?} does not take SHA-256 digests", self.instance),
+                    format!(
+                        "{}: instance {:?} does not take SHA-256 digests",
+                        self.told, self.instance
+                    ),
                 ));
             }
             self.limits.learn(cache);
@@ -34,7 +37,7 @@ impl Health for Grpc {
         if !executes {
             return Err(Error::new(
                 Code::Unimplemented,
-                format!("backend: instance {:?} does not execute actions", self.instance),
+                format!("{}: instance {:?} does not execute actions", self.told, self.instance),
             ));
         }
         Ok(())

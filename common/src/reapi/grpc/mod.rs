@@ -18,6 +18,8 @@ const MAX_RECEIVED: usize = 16 << 20;
 
 /// The clients of one backend. Channels are handles: a clone is the same connection.
 pub(super) struct Grpc {
+    /// Which backend this is, for people.
+    pub(super) told: String,
     pub(super) instance: String,
     pub(super) calls: Channel,
     pub(super) bulk: Channel,

@@ -99,3 +99,19 @@ pub fn refusal(answer: &ExecResp) -> String {
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
+
+/// `gcc -c a.c` by a client whose `/usr/bin/gcc` has this hash, or the machine's own.
+pub fn gcc_with_hash(cwd: &str, source: &FileBlob, hash: Option<&str>) -> ExecReq {
+    let hash = hash.unwrap_or(&GCC);
+    let mut request = with(gcc(cwd, "a.c"), "a.c", source);
+    request.command_spec.get_or_insert_default().binary_hash = Some(hash.to_owned().into());
+    request.toolchain_included = Some(true);
+    request.toolchain_specs = vec![ToolchainSpec {
+        path: Some("/usr/bin/gcc".to_owned()),
+        hash: Some(hash.to_owned()),
+        size: Some(1),
+        is_executable: Some(true),
+        ..Default::default()
+    }];
+    request
+}

@@ -19,10 +19,26 @@ pub(super) fn inside(dir: &AbsPath, path: &AbsPath) -> AbsPath {
 
 /// The command line with `prefix` before system paths, and without the worker's include directories.
 ///
-/// `-idirafter` puts the directories where the built-in ones are: after all that the user named.
+/// `-idirafter` puts the directories where the built-in ones are: after all that the user named but
+/// for the user's own `-idirafter`, which is why these come first.
 pub(super) fn arguments(job: &Job, tokens: &[Token], prefix: &str) -> Vec<String> {
     let has = |flag: &str| job.expanded_args.iter().any(|arg| arg == flag);
-    let (none, no_cxx) = (has("-nostdinc"), has("-nostdinc++"));
+    let mut args = vec![format!("-ffile-prefix-map={prefix}/=/")];
+    if !has("-nostdinc") {
+        args.push("-nostdinc".to_owned());
+        for dir in &job.compiler.system_include {
+            if has("-nostdinc++") && dir.as_str().contains("/c++/") {
+                continue;
+            }
+            // A compiler that is part of the tree has its own headers there.
+            let dir =
+                if dir.is_system() { format!("{prefix}{dir}") } else { dir.relative_to(&job.cwd) };
+            args.extend(["-idirafter".to_owned(), dir]);
+        }
+        if reads_unasked(job) && !has("-ffreestanding") && !has("-fno-hosted") {
+            args.extend(["-include", UNASKED].map(ToOwned::to_owned));
+        }
+    }
     let mapped: Vec<Token> = tokens
         .iter()
         .map(|token| {
@@ -34,22 +50,18 @@ pub(super) fn arguments(job: &Job, tokens: &[Token], prefix: &str) -> Vec<String
             })
         })
         .collect();
-    let mut args = command::render(&mapped);
-    args.push(format!("-ffile-prefix-map={prefix}/=/"));
-    if none {
-        return args;
-    }
-    args.push("-nostdinc".to_owned());
-    for dir in &job.compiler.system_include {
-        if no_cxx && dir.as_str().contains("/c++/") {
-            continue;
-        }
-        // A compiler that is part of the tree has its own headers there.
-        let dir =
-            if dir.is_system() { format!("{prefix}{dir}") } else { dir.relative_to(&job.cwd) };
-        args.extend(["-idirafter".to_owned(), dir]);
-    }
+    args.extend(command::render(&mapped));
     args
+}
+
+/// gcc reads it before anything else, but not with `-nostdinc`.
+const UNASKED: &str = "stdc-predef.h";
+
+/// Whether the client's gcc has this header.
+fn reads_unasked(job: &Job) -> bool {
+    let gcc = !job.compiler.name.contains("clang");
+    let mut paths = job.inputs.iter().map(|input| &input.path);
+    gcc && paths.any(|path| path.is_system() && path.as_str().ends_with("/stdc-predef.h"))
 }
 
 /// Tells paths as the client knows them: in diagnostics and dependency files.

@@ -46,7 +46,13 @@ async fn expect(client: &Client, compile: Compile, tree: &Tree, wanted: &(Vec<u8
     let outcome = client.compile(compile).await;
     assert_success(&outcome);
     assert!(tree.read("a.o") == wanted.0, "not the object of the client's own headers");
-    assert_eq!(String::from_utf8_lossy(&tree.read("a.d")), String::from_utf8_lossy(&wanted.1));
+    assert_eq!(words(&tree.read("a.d")), words(&wanted.1));
+}
+
+/// Of a dependency file. Its lines break elsewhere where names were longer on the worker.
+fn words(rule: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(rule);
+    text.split_whitespace().filter(|word| *word != "\\").map(ToOwned::to_owned).collect()
 }
 
 fn remote(port: u16) -> [String; 2] {

@@ -116,7 +116,7 @@ impl Exec {
         let mut planned = plan(SystemFiles::Workers)?;
         let mut looked = self.cached(job, &planned, deadline).await?;
         if let Cached::Hit(hit) = looked {
-            return Ok(hit);
+            return Ok(*hit);
         }
         let expected = system::expectations(job, &inputs, &toolchain);
         let agrees = system::verify(self, &properties, &expected, deadline)
@@ -126,7 +126,7 @@ impl Exec {
             planned = plan(SystemFiles::Clients)?;
             looked = self.cached(job, &planned, deadline).await?;
             if let Cached::Hit(hit) = looked {
-                return Ok(hit);
+                return Ok(*hit);
             }
         }
         if job.policy == CachePolicy::LookupOnly {

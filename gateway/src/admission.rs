@@ -2,6 +2,9 @@
 //!
 //! Where there is none, a request waits with its body unread. The stock client waits ten minutes for
 //! an answer, but any refusal costs it the compile, so refusing is what comes last.
+//!
+//! Half of the room is for bodies on their way, half for those that are worked on: however slowly
+//! some users send theirs, what has arrived is worked on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,74 +14,114 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Bytes are counted in these, so that a large budget fits a semaphore.
 const UNIT: usize = 4096;
+/// Bodies up to this size, most of all, are let in without waiting behind large ones.
+const SMALL: usize = 64 << 10;
 
 /// The room of one gateway.
 pub(crate) struct Admission {
     requests: Arc<Semaphore>,
-    units: Arc<Semaphore>,
-    all_units: usize,
+    arriving: Room,
+    working: Room,
     wait: Duration,
+}
+
+/// So many bytes.
+#[derive(Clone)]
+struct Room {
+    units: Arc<Semaphore>,
+    all: usize,
 }
 
 /// Held until the answer is written: room is free again when this is dropped.
 pub(crate) struct Permit {
     _request: OwnedSemaphorePermit,
-    bytes: OwnedSemaphorePermit,
-    units: Arc<Semaphore>,
+    arriving: Option<OwnedSemaphorePermit>,
+    working: Option<OwnedSemaphorePermit>,
+    room: Room,
+    wait: Duration,
 }
 
 impl Admission {
     pub(crate) fn new(requests: usize, bytes: usize, wait: Duration) -> Self {
-        let all_units = bytes.div_ceil(UNIT).clamp(1, u32::MAX as usize);
+        let half = bytes.div_ceil(2);
         Self {
             requests: Arc::new(Semaphore::new(requests.max(1))),
-            units: Arc::new(Semaphore::new(all_units)),
-            all_units,
+            arriving: Room::of(half),
+            working: Room::of(half),
             wait,
         }
     }
 
-    /// Waits for room for a request that will take about so many bytes. One that is larger than
-    /// all the room there is waits until it is alone.
+    /// Waits until a body of so many bytes may be read. One that is larger than all the room there
+    /// is waits until it is alone.
     ///
     /// # Errors
     /// `ResourceExhausted` when there was no room for long enough.
     pub(crate) async fn admit(&self, bytes: usize) -> Result<Permit> {
-        let units = u32::try_from(units(bytes).min(self.all_units)).unwrap_or(u32::MAX);
         let room = async {
             // In arrival order, which semaphores keep: a large request is not starved by small ones.
-            let request = self.requests.clone().acquire_owned().await;
-            let bytes = self.units.clone().acquire_many_owned(units).await;
-            request.ok().zip(bytes.ok())
+            let request = self.requests.clone().acquire_owned().await.ok()?;
+            let arriving = match bytes {
+                0..=SMALL => None,
+                _ => Some(self.arriving.take(bytes).await?),
+            };
+            Some((request, arriving))
         };
-        match tokio::time::timeout(self.wait, room).await {
-            Ok(Some((request, bytes))) => {
-                Ok(Permit { _request: request, bytes, units: self.units.clone() })
-            }
-            _ => Err(Error::new(
-                Code::ResourceExhausted,
-                format!("no room for another request within {} s", self.wait.as_secs()),
-            )),
-        }
+        let (request, arriving) = within(self.wait, room).await?;
+        let (room, wait) = (self.working.clone(), self.wait);
+        Ok(Permit { _request: request, arriving, working: None, room, wait })
     }
 }
 
 impl Permit {
+    /// The body has arrived: waits until so many bytes of it and of what it inflates to may be
+    /// worked on. Those who hold that room wait for nobody.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when there was no room for long enough.
+    pub(crate) async fn arrived(&mut self, bytes: usize) -> Result<()> {
+        self.working = Some(within(self.wait, self.room.take(bytes)).await?);
+        self.arriving = None;
+        Ok(())
+    }
+
     /// Makes room for `bytes` in all, when a body turns out larger than it seemed.
     ///
     /// # Errors
     /// `ResourceExhausted` when there is none now. It does not wait: two requests that hold a part
     /// each and wait for the rest would wait for ever.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
-        let more = units(bytes).saturating_sub(self.bytes.num_permits());
-        let more = u32::try_from(more).unwrap_or(u32::MAX);
-        match self.units.clone().try_acquire_many_owned(more) {
-            Ok(more) => {
-                self.bytes.merge(more);
+        let held = self.working.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let more = u32::try_from(units(bytes).saturating_sub(held)).unwrap_or(u32::MAX);
+        match (self.room.units.clone().try_acquire_many_owned(more), &mut self.working) {
+            (Ok(more), Some(working)) => {
+                working.merge(more);
                 Ok(())
             }
-            Err(_) => Err(Error::new(Code::ResourceExhausted, "no room for so large a request")),
+            _ => Err(Error::new(Code::ResourceExhausted, "no room for so large a request")),
         }
+    }
+}
+
+impl Room {
+    fn of(bytes: usize) -> Self {
+        let all = bytes.div_ceil(UNIT).clamp(1, u32::MAX as usize);
+        Self { units: Arc::new(Semaphore::new(all)), all }
+    }
+
+    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let units = u32::try_from(units(bytes).min(self.all)).unwrap_or(u32::MAX);
+        self.units.clone().acquire_many_owned(units).await.ok()
+    }
+}
+
+async fn within<T>(wait: Duration, room: impl Future<Output = Option<T>>) -> Result<T> {
+    match tokio::time::timeout(wait, room).await {
+        Ok(Some(room)) => Ok(room),
+        _ => Err(Error::new(
+            Code::ResourceExhausted,
+            format!("no room for another request within {} s", wait.as_secs()),
+        )),
     }
 }
 
@@ -90,24 +133,55 @@ fn units(bytes: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// Room for ten units on their way, and for ten that are worked on.
+    fn ten() -> Admission {
+        Admission::new(100, 20 * UNIT, Duration::from_secs(30))
+    }
+
+    const LARGE: usize = 20 * UNIT;
+
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_for_room_and_is_refused_in_the_end() {
-        let admission = Admission::new(10, 10 * UNIT, Duration::from_secs(30));
-        let large = admission.admit(8 * UNIT).await.expect("room");
-        let error = admission.admit(3 * UNIT).await.err().expect("refused");
+    async fn a_large_body_waits_for_room_and_is_refused_last() {
+        let admission = ten();
+        let first = admission.admit(LARGE).await.expect("alone");
+        let error = admission.admit(LARGE).await.err().expect("refused");
         assert_eq!(error.code, Code::ResourceExhausted);
-        let (waited, ()) = tokio::join!(admission.admit(3 * UNIT), async {
-            tokio::time::sleep(Duration::from_secs(10)).await;
-            drop(large);
+        let (waited, ()) = tokio::join!(admission.admit(LARGE), async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            drop(first);
         });
         assert!(waited.is_ok());
     }
 
-    #[tokio::test]
-    async fn one_larger_than_all_room_is_let_in_alone_and_growth_never_waits() {
-        let admission = Admission::new(10, 4 * UNIT, Duration::from_millis(1));
-        let mut all = admission.admit(100 * UNIT).await.expect("alone");
+    #[tokio::test(start_paused = true)]
+    async fn bodies_that_do_not_arrive_hold_up_no_small_one() {
+        let admission = ten();
+        let slow = admission.admit(LARGE).await.expect("alone");
+        let mut quick = admission.admit(SMALL).await.expect("at once");
+        quick.arrived(10 * UNIT).await.expect("all the room to work");
+        drop(slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_arrived_waits_for_room_to_be_worked_on() {
+        let admission = ten();
+        let mut first = admission.admit(UNIT).await.expect("room");
+        first.arrived(100 * UNIT).await.expect("alone");
+        let mut second = admission.admit(LARGE).await.expect("room");
+        assert!(second.arrived(UNIT).await.is_err());
+        assert!(first.grow_to(200 * UNIT).is_err(), "there is no more");
+        let (waited, ()) = tokio::join!(second.arrived(UNIT), async { drop(first) });
+        assert!(waited.is_ok());
+        assert!(second.grow_to(2 * UNIT).is_ok());
+        assert!(admission.admit(LARGE).await.is_ok(), "its body is no longer on its way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_are_counted_too() {
+        let admission = Admission::new(1, LARGE, Duration::from_secs(1));
+        let only = admission.admit(1).await.expect("room");
         assert!(admission.admit(1).await.is_err());
-        assert!(all.grow_to(200 * UNIT).is_err());
+        drop(only);
+        assert!(admission.admit(1).await.is_ok());
     }
 }

@@ -48,13 +48,13 @@ pub(super) async fn receive<M: Message + Default>(
         return Err(too_large("as sent", config.max_body));
     }
     // One that does not tell its length may be anything.
-    let length = length.unwrap_or(config.max_body);
-    let guess = match encoding {
-        Encoding::Identity => length,
-        _ => length + (length.saturating_mul(USUAL_RATIO)).min(config.max_inflated),
-    };
-    let mut permit = gateway.admission.admit(guess).await?;
+    let mut permit = gateway.admission.admit(length.unwrap_or(config.max_body)).await?;
     let sent = read(body, config.max_body).await?;
+    let guess = match encoding {
+        Encoding::Identity => sent.len(),
+        _ => sent.len() + sent.len().saturating_mul(USUAL_RATIO).min(config.max_inflated),
+    };
+    permit.arrived(guess).await?;
     let sent_length = sent.len();
     let message = match encoding {
         Encoding::Identity => sent,

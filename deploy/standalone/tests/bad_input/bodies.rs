@@ -31,6 +31,9 @@ fn message() -> Vec<u8> {
     LookupFileReq { hash_key: keys, ..Default::default() }.encode_to_vec()
 }
 
+/// What it is, its headers, its bytes, and what the refusal says.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], &'a str);
+
 #[tokio::test]
 async fn bodies_that_cannot_be_read_are_refused_in_words() {
     let bench = Bench::start().await;
@@ -42,7 +45,7 @@ async fn bodies_that_cannot_be_read_are_refused_in_words() {
     let mut flipped = whole.clone();
     let crc = flipped.len() - 6;
     flipped[crc] ^= 1;
-    let cases: [(&str, &[(&str, &str)], &[u8], &str); 7] = [
+    let cases: [Case<'_>; 7] = [
         ("garbage", &[], b"\xff\xfe no message \x00\x01", "body"),
         ("an ExecReq cut off", &[], &gcc("/home/a", "a.c").encode_to_vec()[..40], "body"),
         ("truncated gzip", &[GZIP], truncated, "gzip"),
@@ -162,4 +165,22 @@ async fn a_body_that_trickles_in_holds_nobody_up() {
         assert_eq!(connection.reply().await.expect("an answer").status, 200);
     }
     bench.is_unharmed().await;
+}
+
+#[tokio::test]
+async fn large_bodies_that_do_not_come_hold_nobody_up() {
+    let bench = Bench::start().await;
+    // More than there is room for.
+    let mut slow = Vec::new();
+    for (count, length) in [(60, 10 << 20), (20, 60 << 20)] {
+        for _ in 0..count {
+            let mut connection = Connection::open(bench.program.port).await.expect("open");
+            let head = render("POST /cxx-compiler-service/s", &[GZIP], length);
+            assert!(connection.send(&head).await && connection.send(b"\x1f").await);
+            slow.push(connection);
+        }
+    }
+    let started = Instant::now();
+    bench.is_unharmed().await;
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
 }

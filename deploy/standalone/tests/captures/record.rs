@@ -91,8 +91,11 @@ async fn record() {
 struct Recorder {
     port: u16,
     case: Arc<Mutex<String>>,
-    seen: Arc<Mutex<Vec<(Value, Vec<u8>, Vec<u8>)>>>,
+    seen: Arc<Mutex<Vec<Seen>>>,
 }
+
+/// What the manifest says of an exchange, the request's body and the answer's.
+type Seen = (Value, Vec<u8>, Vec<u8>);
 
 impl Recorder {
     async fn start(server: u16) -> Self {

@@ -1,5 +1,7 @@
 //! Logs of a process, for people on a terminal.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Logs to standard error at `filter`, in the syntax of `RUST_LOG` ("info", "goma_gateway=debug").
@@ -12,6 +14,7 @@ pub fn init(filter: &str) -> Result<(), String> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .try_init()
         .map_err(|error| error.to_string())

@@ -33,7 +33,7 @@ pub(crate) struct ServerArgs {
         long,
         value_name = "URL",
         env = "GOMA_LOADTEST_SERVER",
-        default_value = "http://127.0.0.1:5050"
+        default_value = "http://127.0.0.1:8090"
     )]
     server: String,
     /// Behave as the stock client does, its traps and all

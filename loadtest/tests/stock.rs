@@ -78,6 +78,22 @@ async fn a_401_switches_remote_off() {
 }
 
 #[tokio::test]
+async fn head_and_body_leave_apart_and_wait_for_each_other() {
+    let (fake, tree) = (Fake::start().await, Tree::new());
+    let polite = fake.client(false);
+    for _ in 0..3 {
+        assert_success(&polite.compile(tree.compile()).await);
+    }
+    assert!(fake.seen("/e").iter().all(|seen| seen.with_head > 0), "one write");
+    let stock = fake.client(true);
+    for _ in 0..3 {
+        assert_success(&stock.compile(tree.compile()).await);
+    }
+    // Whether the kernel delays the ACK that the body waits for is its own choice each time.
+    assert!(fake.seen("/e").iter().any(|seen| seen.with_head == 0), "two writes");
+}
+
+#[tokio::test]
 async fn a_ping_that_is_refused_does_so_from_the_start() {
     let (fake, tree) = (Fake::start().await, Tree::new());
     fake.set(|habits| habits.ping = 403);
@@ -201,6 +217,23 @@ async fn a_servers_message_is_retried_unless_it_blames_the_request() {
         (outcome.attempts, outcome.failure.as_deref()),
         (1, Some("no worker (bad request)"))
     );
+}
+
+#[tokio::test]
+async fn an_answer_of_another_compiler_disables_the_one_asked_for() {
+    let (fake, tree) = (Fake::start().await, Tree::new());
+    let client = fake.client(true);
+    assert_success(&client.compile(tree.compile()).await);
+    let mut spec = fake.execs().pop().and_then(|r| r.command_spec).expect("set");
+    spec.version = Some("other".into());
+    let result =
+        ExecResult { exit_status: Some(0), command_spec: Some(spec), ..Default::default() };
+    fake.script([say(ExecResp { result: Some(result), ..Default::default() })]);
+    let failure = client.compile(tree.compile()).await.failure.expect("failed");
+    assert!(failure.starts_with("the server used another compiler: its version"), "{failure}");
+    let outcome = client.compile(tree.compile()).await;
+    assert_eq!(outcome.attempts, 0);
+    assert!(outcome.failure.expect("failed").starts_with("the compiler is disabled"));
 }
 
 #[tokio::test]

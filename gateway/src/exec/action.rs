@@ -88,7 +88,10 @@ impl Plan {
         for dir in &layout.dirs {
             tree.dir(root, dir)?;
         }
-        let merkle = tree.finish();
+        let merkle = match layout.base {
+            Some(base) => tree.nested(base).finish(),
+            None => tree.finish(),
+        };
 
         let prefix = sysroot.relative_to(&job.cwd);
         let args = match system {
@@ -109,7 +112,7 @@ impl Plan {
         let command = CommandBlob {
             arguments: std::iter::once(toolchain.program.clone()).chain(args).collect(),
             env: environment(job, layout),
-            working_directory: job.cwd.below(root).unwrap_or("").to_owned(),
+            working_directory: layout.from_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
             properties: &properties,
         }

@@ -10,6 +10,10 @@ use crate::config::AbsolutePaths;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
+/// Some backends make the input root the `/` of the command and mount their own `/lib` and `/bin`
+/// over it. A project that has a `lib` of its own must not lie there.
+const BASE: &str = "goma";
+
 /// The ground plan of a compile.
 pub(crate) struct Layout {
     /// The directory of the client that the input root stands for.
@@ -17,6 +21,8 @@ pub(crate) struct Layout {
     /// The nearest directory that holds all that is the user's: `root`, but where the whole path is
     /// laid out.
     pub(crate) top: AbsPath,
+    /// The directory of the input root that stands for `root`; none where it does so itself.
+    pub(crate) base: Option<&'static str>,
     /// `InputRootAbsolutePath`, where the result depends on it.
     pub(crate) absolute_root: Option<String>,
     /// Whether the result depends on the client's directories.
@@ -28,6 +34,12 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
+    /// A directory on the way down from `root`, from the input root.
+    pub(crate) fn from_input_root(&self, dir: &AbsPath) -> String {
+        let parts = [self.base.unwrap_or(""), dir.below(&self.root).unwrap_or("")];
+        parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
+    }
+
     /// Lays a job out.
     ///
     /// # Errors
@@ -43,8 +55,10 @@ impl Layout {
         let tokens = command::parse(&job.expanded_args);
         let relocation = command::relocation(&tokens, &job.env);
         let mut root = top.clone();
+        let mut base = Some(BASE);
         let mut absolute_root = None;
         if let Relocation::Fixed(why) = &relocation {
+            base = None;
             match absolute_paths {
                 AbsolutePaths::Property => absolute_root = Some(root.as_str().to_owned()),
                 AbsolutePaths::Chroot => root = AbsPath::root(),
@@ -58,7 +72,7 @@ impl Layout {
         }
         let dirs = dirs(job, inputs, &tokens);
         let fixed = relocation != Relocation::Relocatable;
-        Ok(Self { root, top, absolute_root, fixed, tokens, dirs })
+        Ok(Self { root, top, base, absolute_root, fixed, tokens, dirs })
     }
 }
 

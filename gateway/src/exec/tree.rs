@@ -125,6 +125,11 @@ impl Tree {
         impossible(format!("{path} is outside of the input root {root}"))
     }
 
+    /// The same tree as a directory of this name in another.
+    pub(crate) fn nested(self, name: &str) -> Self {
+        Self { entries: BTreeMap::from([(name.to_owned(), Node::Dir(self))]) }
+    }
+
     /// Hashes all directories, from the leaves up.
     pub(crate) fn finish(self) -> Merkle {
         let mut directories = Vec::new();

@@ -18,7 +18,8 @@ use super::process::Process;
 use super::request;
 use super::store::store;
 use crate::error::{Error, Result};
-use crate::http::{Failure, Traffic};
+use crate::http::Traffic;
+use crate::lock::lock;
 use crate::stock::{Temper, Verdict};
 
 /// Runs `job` to its end.
@@ -169,9 +170,6 @@ impl Attempts<'_> {
         let verdict = match &error {
             Error::Http(failure) => {
                 self.outcome.http_failures.push(words.clone());
-                if let Failure::Status { code: 302 | 401 | 403, .. } = failure {
-                    tracing::debug!(%failure, "remote switched off");
-                }
                 self.temper.after_failure(failure, attempt, self.is_healthy())
             }
             Error::Answer(_) => self.temper.again(attempt, self.is_healthy()),
@@ -213,6 +211,13 @@ impl Attempts<'_> {
         self.outcome.exit_status = result.exit_status.unwrap_or(-1);
         self.outcome.stdout = result.stdout_buffer.unwrap_or_default().into();
         self.outcome.stderr = result.stderr_buffer.unwrap_or_default().into();
+        if let Some(claimed) = &result.command_spec {
+            let asked = request::command_spec(&self.job);
+            if let Some(field) = lock(&self.process.disabled).learn(&asked, claimed) {
+                let why = format!("the server used another compiler: its {field} differs");
+                return Step::Again(why, Verdict::Stop("the stock client disables the compiler"));
+            }
+        }
         match self.outcome.exit_status {
             0 => {}
             -1 => {

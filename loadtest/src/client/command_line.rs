@@ -1,6 +1,8 @@
 //! What a gcc or clang command line says: what is compiled, what comes out, and the same without
 //! its outputs.
 
+use super::language::Language;
+use super::options::{Options, SEPARATE};
 use crate::error::{Error, Result};
 
 /// A compile, understood as far as a client needs to.
@@ -16,98 +18,11 @@ pub(crate) struct CommandLine {
     pub(crate) reading: Vec<String>,
     /// Those of them that move the compiler's own include directories.
     pub(crate) include_root: Vec<String>,
+    /// Files that options name and the preprocessor does not read.
+    pub(crate) also_read: Vec<String>,
     /// Whether debug information is kept free of the current directory.
     pub(crate) compilation_dir_is_dot: bool,
 }
-
-/// Languages that are compiled remotely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub(crate) enum Language {
-    C,
-    Cxx,
-    ObjC,
-    ObjCxx,
-}
-
-impl Language {
-    /// As `-x` spells it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::C => "c",
-            Self::Cxx => "c++",
-            Self::ObjC => "objective-c",
-            Self::ObjCxx => "objective-c++",
-        }
-    }
-
-    /// Whether it uses the C++ include directories.
-    pub(crate) fn is_cxx(self) -> bool {
-        matches!(self, Self::Cxx | Self::ObjCxx)
-    }
-
-    fn of_x(name: &str) -> Option<Self> {
-        [Self::C, Self::Cxx, Self::ObjC, Self::ObjCxx].into_iter().find(|l| l.name() == name)
-    }
-
-    /// By the file's name; a C++ driver takes `.c` for C++.
-    fn of_file(name: &str, cxx_driver: bool) -> Option<Self> {
-        Some(match name.rsplit_once('.')?.1 {
-            "c" | "i" if !cxx_driver => Self::C,
-            "c" | "i" | "cc" | "cpp" | "cxx" | "c++" | "C" | "CPP" | "cp" | "ii" => Self::Cxx,
-            "m" => Self::ObjC,
-            "mm" | "M" => Self::ObjCxx,
-            _ => return None,
-        })
-    }
-}
-
-/// Options whose value is the next argument when they stand alone.
-const SEPARATE: &[&str] = &[
-    "-I",
-    "-D",
-    "-U",
-    "-L",
-    "-l",
-    "-B",
-    "-T",
-    "-u",
-    "-z",
-    "-A",
-    "-x",
-    "-o",
-    "-MF",
-    "-MT",
-    "-MQ",
-    "-include",
-    "-imacros",
-    "-isystem",
-    "-iquote",
-    "-idirafter",
-    "-iprefix",
-    "-iwithprefix",
-    "-iwithprefixbefore",
-    "-isysroot",
-    "-imultilib",
-    "-iframework",
-    "-F",
-    "-arch",
-    "-target",
-    "-aux-info",
-    "-dumpbase",
-    "-dumpdir",
-    "-dumpbase-ext",
-    "-wrapper",
-    "-Xclang",
-    "-Xpreprocessor",
-    "-Xassembler",
-    "-Xlinker",
-    "-mllvm",
-    "--param",
-    "--sysroot",
-    "-gcc-toolchain",
-    "-specs",
-];
 
 impl CommandLine {
     /// Reads the arguments after the compiler's name, response files expanded. `cxx_driver`: whether
@@ -118,7 +33,7 @@ impl CommandLine {
     /// stdin, precompiled headers, several sources.
     pub(crate) fn parse(args: &[String], cxx_driver: bool) -> Result<Self> {
         let not_remote = |why: &str| Err(Error::NotRemote(why.to_owned()));
-        let mut read = Reading::default();
+        let mut read = Options::default();
         let mut args = args.iter();
         while let Some(arg) = args.next() {
             let value = SEPARATE.contains(&arg.as_str()).then(|| args.next()).flatten();
@@ -146,148 +61,9 @@ impl CommandLine {
             language,
             reading: read.reading,
             include_root: read.include_root,
+            also_read: read.also_read,
             compilation_dir_is_dot: read.compilation_dir_is_dot,
         })
-    }
-}
-
-/// The state of reading a command line from left to right.
-#[derive(Debug, Default)]
-struct Reading {
-    compiles: bool,
-    x: Option<String>,
-    sources: Vec<(String, Option<String>)>,
-    output: Option<String>,
-    writes_deps: bool,
-    depfile: Option<String>,
-    /// Suffixes of outputs beside the object.
-    extras: Vec<&'static str>,
-    reading: Vec<String>,
-    include_root: Vec<String>,
-    compilation_dir_is_dot: bool,
-}
-
-impl Reading {
-    fn take(&mut self, arg: &str, value: Option<&str>) -> Result<()> {
-        match arg {
-            "-c" => self.compiles = true,
-            "-E" | "-S" | "-M" | "-MM" | "-fsyntax-only" | "-save-temps" | "--analyze" => {
-                return Err(Error::NotRemote(arg.to_owned()));
-            }
-            "-o" => self.output = value.map(str::to_owned),
-            "-MD" | "-MMD" => self.writes_deps = true,
-            "-MF" => self.depfile = value.map(str::to_owned),
-            "-MT" | "-MQ" | "-MP" | "-MG" | "-pipe" => {}
-            "-x" => {
-                self.x = value.filter(|x| *x != "none").map(str::to_owned);
-                self.keep(arg, value);
-            }
-            _ if arg == "-" || !arg.starts_with('-') => {
-                self.sources.push((arg.to_owned(), self.x.clone()));
-                self.keep(arg, None);
-            }
-            _ => self.take_joined(arg, value),
-        }
-        Ok(())
-    }
-
-    /// Options that carry their value with them, and those without one.
-    fn take_joined(&mut self, arg: &str, value: Option<&str>) {
-        if let Some(path) = arg.strip_prefix("-o").filter(|path| !path.is_empty()) {
-            self.output = Some(path.to_owned());
-            return;
-        }
-        if let Some(path) = arg.strip_prefix("-MF") {
-            self.depfile = Some(path.to_owned());
-            return;
-        }
-        if arg.starts_with("-MT") || arg.starts_with("-MQ") {
-            return;
-        }
-        if let Some(list) = arg.strip_prefix("-Wp,") {
-            return self.take_preprocessor(list);
-        }
-        match arg {
-            "-gsplit-dwarf" | "-gsplit-dwarf=split" => self.extra(".dwo"),
-            "--coverage" | "-coverage" | "-ftest-coverage" => self.extra(".gcno"),
-            "-fstack-usage" => self.extra(".su"),
-            "-fdebug-compilation-dir=."
-            | "-ffile-compilation-dir=."
-            | "-fcoverage-compilation-dir=." => {
-                self.compilation_dir_is_dot = true;
-            }
-            _ => {}
-        }
-        let moves_includes = matches!(arg, "-nostdinc" | "-nostdinc++" | "-m32" | "-mx32" | "-m64")
-            || [
-                "--sysroot",
-                "-isysroot",
-                "--target",
-                "-target",
-                "-stdlib=",
-                "--gcc-toolchain",
-                "-B",
-            ]
-            .iter()
-            .any(|prefix| arg.starts_with(prefix));
-        if moves_includes {
-            self.include_root.push(arg.to_owned());
-            self.include_root.extend(value.map(str::to_owned));
-        }
-        self.keep(arg, value);
-    }
-
-    /// `-Wp,-MD,file` and the like, as the Linux kernel's makefiles write it.
-    fn take_preprocessor(&mut self, list: &str) {
-        let mut rest = Vec::new();
-        let mut words = list.split(',');
-        while let Some(word) = words.next() {
-            match word {
-                "-MD" | "-MMD" => {
-                    self.writes_deps = true;
-                    self.depfile = words.next().map(str::to_owned);
-                }
-                "-MF" => self.depfile = words.next().map(str::to_owned),
-                "-MT" | "-MQ" => drop(words.next()),
-                "-MP" => {}
-                word => rest.push(word),
-            }
-        }
-        if !rest.is_empty() {
-            self.reading.push(format!("-Wp,{}", rest.join(",")));
-        }
-    }
-
-    fn keep(&mut self, arg: &str, value: Option<&str>) {
-        self.reading.push(arg.to_owned());
-        self.reading.extend(value.map(str::to_owned));
-    }
-
-    fn extra(&mut self, suffix: &'static str) {
-        if !self.extras.contains(&suffix) {
-            self.extras.push(suffix);
-        }
-    }
-
-    fn outputs(&self, source: &str) -> Vec<String> {
-        let file = source.rsplit('/').next().unwrap_or(source);
-        let object = self.output.clone().unwrap_or_else(|| with_suffix(file, ".o"));
-        let mut outputs = vec![object.clone()];
-        if self.writes_deps {
-            let default = || with_suffix(&object, ".d");
-            outputs.push(self.depfile.clone().unwrap_or_else(default));
-        }
-        outputs.extend(self.extras.iter().map(|suffix| with_suffix(&object, suffix)));
-        outputs
-    }
-}
-
-/// `path` with the last extension of its file name replaced.
-fn with_suffix(path: &str, suffix: &str) -> String {
-    let name = path.rfind('/').map_or(0, |slash| slash + 1);
-    match path[name..].rfind('.') {
-        Some(dot) if dot > 0 => format!("{}{suffix}", &path[..name + dot]),
-        _ => format!("{path}{suffix}"),
     }
 }
 
@@ -356,6 +132,12 @@ mod tests {
         assert_eq!(language("-x c++ -x none -c a.c"), Language::C);
         let args = ["-c", "a.c"].map(str::to_owned);
         assert_eq!(CommandLine::parse(&args, true).expect("a compile").language, Language::Cxx);
+    }
+
+    #[test]
+    fn files_for_later_stages_are_known() {
+        let line = parse("-fprofile-use=a.prof -fprofile-use -c a.c").expect("a compile");
+        assert_eq!(line.also_read, ["a.prof"]);
     }
 
     #[test]

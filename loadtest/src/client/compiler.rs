@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use goma_common::Digest;
 use goma_proto::api::ToolchainSpec;
 
-use super::command_line::{CommandLine, Language};
+use super::command_line::CommandLine;
+use super::language::Language;
 use super::toolchain;
 use crate::error::{Error, Result};
 use crate::lock::lock;

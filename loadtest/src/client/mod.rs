@@ -1,9 +1,10 @@
 //! A Goma client process: compiles in, outcomes out.
 //!
 //! In reading order: [`Compile`] is what to do and [`Outcome`] what came of it; `command_line`,
-//! `response_file`, `compiler`, `toolchain`, `scan` and `depfile` find out what to send; `files`,
-//! `embed` and `inputs` decide how; `request` puts it together; `attempts` is the loop that sends it, with
-//! `store` for large inputs; `outputs` and `lookup` take the results.
+//! `options`, `language`, `response_file`, `compiler`, `toolchain`, `scan` and `depfile` find out
+//! what to send, which makes a `job`; `files`, `embed` and `inputs` decide how; `request` puts it
+//! together; `attempts` is the loop that sends it, with `store` for large inputs; `outputs` and
+//! `lookup` take the results. [`Client`], in `process`, is what all compiles share.
 
 mod attempts;
 mod blocking;
@@ -16,7 +17,9 @@ mod embed;
 mod files;
 mod inputs;
 mod job;
+mod language;
 mod lookup;
+mod options;
 mod outcome;
 mod outputs;
 mod prepared;

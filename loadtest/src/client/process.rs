@@ -20,7 +20,8 @@ use super::prepared::Prepared;
 use super::request::Identity;
 use crate::error::{Error, Result};
 use crate::http::{Failure, Traffic, Transport};
-use crate::stock::Trap;
+use crate::lock::lock;
+use crate::stock::{DisabledCompilers, Trap};
 
 /// How long a server that answers 5xx to the first ping is asked again.
 const PING_PATIENCE: Duration = Duration::from_secs(60);
@@ -38,6 +39,7 @@ pub(crate) struct Process {
     pub(crate) transport: Transport,
     pub(crate) files: Files,
     pub(crate) trap: Trap,
+    pub(crate) disabled: Mutex<DisabledCompilers>,
     pub(crate) random: Mutex<fastrand::Rng>,
     pub(crate) identity: Identity,
     compilers: Compilers,
@@ -53,6 +55,7 @@ impl Client {
             transport: Transport::new(config.transport()),
             files: Files::default(),
             trap: Trap::default(),
+            disabled: Mutex::default(),
             random: Mutex::new(fastrand::Rng::with_seed(config.seed)),
             identity: Identity::new(&config),
             compilers: Compilers::default(),
@@ -95,10 +98,12 @@ impl Client {
         let started = Instant::now();
         self.greet().await;
         let task = process.tasks.fetch_add(1, Ordering::Relaxed) + 1;
-        let mut outcome = if process.transport.is_on() {
-            attempts::run(process, prepared.job, task, prepared.cache_policy).await
-        } else {
+        let mut outcome = if !process.transport.is_on() {
             Outcome::failed(Failure::SwitchedOff.to_string())
+        } else if lock(&process.disabled).contains(&prepared.job.compiler.hash) {
+            Outcome::failed("the compiler is disabled: the server answered with another one".into())
+        } else {
+            attempts::run(process, prepared.job, task, prepared.cache_policy).await
         };
         outcome.scan_time = prepared.scan_time;
         outcome.latency = started.elapsed();

@@ -56,24 +56,8 @@ pub(crate) fn exec_req(
     toolchain_included: bool,
     cache_policy: Option<CachePolicy>,
 ) -> ExecReq {
-    let compiler = &job.compiler;
-    let (system, cxx) = if job.line.language.is_cxx() {
-        (Vec::new(), compiler.include_dirs.clone())
-    } else {
-        (compiler.include_dirs.clone(), Vec::new())
-    };
     ExecReq {
-        command_spec: Some(CommandSpec {
-            name: Some(compiler.name.to_owned()),
-            version: Some(compiler.version.clone()),
-            target: Some(compiler.target.clone()),
-            binary_hash: Some(compiler.hash.clone().into()),
-            local_compiler_path: Some(compiler.path.clone()),
-            system_include_path: system,
-            cxx_system_include_path: cxx,
-            size: i64::try_from(compiler.size).ok(),
-            ..Default::default()
-        }),
+        command_spec: Some(command_spec(job)),
         arg: job.argv.clone(),
         expanded_arg: job.expanded.clone(),
         env: job.env.clone(),
@@ -85,7 +69,32 @@ pub(crate) fn exec_req(
         trace: Some(false),
         expected_output_files: job.line.outputs.clone(),
         toolchain_included: toolchain_included.then_some(true),
-        toolchain_specs: if toolchain_included { compiler.toolchain.clone() } else { Vec::new() },
+        toolchain_specs: if toolchain_included {
+            job.compiler.toolchain.clone()
+        } else {
+            Vec::new()
+        },
+        ..Default::default()
+    }
+}
+
+/// The compiler that is asked for.
+pub(crate) fn command_spec(job: &Job) -> CommandSpec {
+    let compiler = &job.compiler;
+    let (system, cxx) = if job.line.language.is_cxx() {
+        (Vec::new(), compiler.include_dirs.clone())
+    } else {
+        (compiler.include_dirs.clone(), Vec::new())
+    };
+    CommandSpec {
+        name: Some(compiler.name.to_owned()),
+        version: Some(compiler.version.clone()),
+        target: Some(compiler.target.clone()),
+        binary_hash: Some(compiler.hash.clone().into()),
+        local_compiler_path: Some(compiler.path.clone()),
+        system_include_path: system,
+        cxx_system_include_path: cxx,
+        size: i64::try_from(compiler.size).ok(),
         ..Default::default()
     }
 }

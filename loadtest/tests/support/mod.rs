@@ -74,6 +74,8 @@ pub struct Seen {
     pub path: String,
     pub connection: usize,
     pub head: String,
+    /// Bytes of the body that came together with the head.
+    pub with_head: usize,
     /// As on the wire.
     pub raw: Vec<u8>,
     /// Inflated.

@@ -74,6 +74,7 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
             return None;
         }
     };
+    let with_head = bytes.len() - end;
     let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
     let header = |name: &str| {
         let line = head.lines().find_map(|line| line.strip_prefix(name));
@@ -96,7 +97,7 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
         _ => Read::read_to_end(&mut &raw[..], &mut body).unwrap(),
     };
     let path = head.split(' ').nth(1).unwrap().to_owned();
-    Some(Seen { path, connection, head, raw, body })
+    Some(Seen { path, connection, head, with_head, raw, body })
 }
 
 /// The bytes of a 200, and whether to close after them.

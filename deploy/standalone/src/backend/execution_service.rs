@@ -18,7 +18,7 @@ use super::blocking::blocking;
 use super::capabilities::MAX_BATCH;
 use super::executor::Executor;
 use super::inline::Inline;
-use super::operations::{Operation, Progress};
+use super::operations::{Begun, Operation, Progress};
 use super::rpc_status::{self, rpc_status};
 use super::store::Store;
 
@@ -43,19 +43,23 @@ impl execution_server::Execution for Execution {
             let (store, use_cache) = (Arc::clone(&self.executor.store), !request.skip_cache_lookup);
             blocking(move || find(&store, digest, use_cache)).await
         };
-        let operation = match found {
+        let (operation, is_new) = match found {
             Ok(Found::Result(result)) => {
-                let (result, cached_result) = (Some(result), true);
+                let (result, cached_result) = (Some(*result), true);
                 let response = ExecuteResponse { result, cached_result, ..Default::default() };
-                self.executor.answer(digest, response)?
+                (self.executor.operations.finished(digest, response), false)
             }
-            Ok(Found::Action(action)) => self.executor.execute(digest, action)?,
+            Ok(Found::Action(action)) => match self.executor.execute(digest, action)? {
+                Begun::New(operation) => (operation, true),
+                Begun::Joined(operation) => (operation, false),
+            },
             Err(error) => {
                 let status = Some(rpc_status(&error));
-                self.executor.answer(digest, ExecuteResponse { status, ..Default::default() })?
+                let response = ExecuteResponse { status, ..Default::default() };
+                (self.executor.operations.finished(digest, response), false)
             }
         };
-        Ok(Response::new(self.follow(&operation, Inline::of_execute(request))))
+        Ok(Response::new(self.follow(&operation, Inline::of_execute(request), is_new)))
     }
 
     type WaitExecutionStream = Operations;
@@ -65,18 +69,19 @@ impl execution_server::Execution for Execution {
         request: Request<reapi::WaitExecutionRequest>,
     ) -> Result<Response<Operations>, Status> {
         let operation = self.executor.operations.find(&request.into_inner().name)?;
-        Ok(Response::new(self.follow(&operation, Inline::default())))
+        Ok(Response::new(self.follow(&operation, Inline::default(), false)))
     }
 }
 
 impl Execution {
-    /// Its stages, from the one it is in to the last.
-    fn follow(&self, operation: &Arc<Operation>, inline: Inline) -> Operations {
+    /// Its stages to the last, `from_queued` on or from the one it is in.
+    fn follow(&self, operation: &Arc<Operation>, inline: Inline, from_queued: bool) -> Operations {
         let follower = Follower {
             store: Arc::clone(&self.executor.store),
             operation: Arc::clone(operation),
             progress: operation.watch(),
             inline,
+            from_queued,
             told: None,
         };
         Box::pin(stream::try_unfold(follower, Follower::next))
@@ -84,13 +89,13 @@ impl Execution {
 }
 
 enum Found {
-    Result(ActionResult),
+    Result(Box<ActionResult>),
     Action(Action),
 }
 
 fn find(store: &Store, digest: Digest, use_cache: bool) -> Outcome<Found> {
     if use_cache && let Some(result) = action_cache::lookup(store, digest)? {
-        return Ok(Found::Result(result));
+        return Ok(Found::Result(Box::new(result)));
     }
     let action = store.read_blob(digest, MAX_BATCH).map_err(|error| match error.code {
         Code::NotFound => rpc_status::missing(vec![digest]),
@@ -105,28 +110,23 @@ struct Follower {
     operation: Arc<Operation>,
     progress: watch::Receiver<Progress>,
     inline: Inline,
+    from_queued: bool,
     told: Option<Stage>,
 }
 
 impl Follower {
     async fn next(mut self) -> Result<Option<(longrunning::Operation, Self)>, Status> {
-        let progress = match self.told {
+        let stage = match self.told {
             Some(Stage::Completed) => return Ok(None),
-            Some(_) => {
-                let gone = |_| Error::new(Code::Unavailable, "the backend is closing");
-                self.progress.changed().await.map_err(gone)?;
-                self.progress.borrow_and_update().clone()
-            }
-            None => self.progress.borrow_and_update().clone(),
+            Some(Stage::Executing) => Stage::Completed,
+            Some(_) => Stage::Executing,
+            None if self.from_queued => Stage::Queued,
+            None => self.progress.borrow().stage(),
         };
-        // A fast command may be done before its start was told; clients count on each stage.
-        let stage = match (self.told, progress.stage()) {
-            (Some(Stage::Queued), Stage::Completed) => {
-                self.progress.mark_changed();
-                Stage::Executing
-            }
-            (_, stage) => stage,
-        };
+        // A fast command may be done before its start was told; each stage is told all the same.
+        let reached = |progress: &Progress| progress.stage() as i32 >= stage as i32;
+        let gone = |_| Error::new(Code::Unavailable, "the backend is closing");
+        let progress = self.progress.wait_for(reached).await.map_err(gone)?.clone();
         self.told = Some(stage);
         let message = match progress {
             Progress::Done(response) if stage == Stage::Completed => {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use goma_common::{Code, Digest, Error, Result};
 use goma_proto::reapi::{Action, ActionResult, ExecuteResponse};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -30,7 +30,7 @@ pub(super) struct Executor {
     /// Or why there is none.
     pub(super) sandbox: Result<Arc<Sandbox>, String>,
     pub(super) spawner: Spawner,
-    pub(super) jobs: Semaphore,
+    pub(super) jobs: Arc<Semaphore>,
     pub(super) default_timeout: Duration,
     /// Owns every execution, whether or not a client still waits for it.
     pub(super) tasks: TaskTracker,
@@ -43,59 +43,57 @@ impl Executor {
     ///
     /// # Errors
     /// `ResourceExhausted` when too many are.
-    pub(super) fn execute(
-        self: &Arc<Self>,
-        digest: Digest,
-        action: Action,
-    ) -> Result<Arc<Operation>> {
-        match self.operations.begin(digest, !action.do_not_cache)? {
-            Begun::Joined(operation) => Ok(operation),
-            Begun::New(operation) => {
-                let (executor, running) = (Arc::clone(self), Arc::clone(&operation));
-                self.tasks.spawn(async move { executor.run(running, action).await });
-                Ok(operation)
-            }
+    pub(super) fn execute(self: &Arc<Self>, digest: Digest, action: Action) -> Result<Begun> {
+        let begun = self.operations.begin(digest, !action.do_not_cache)?;
+        if let Begun::New(operation) = &begun {
+            let (executor, running) = (Arc::clone(self), Arc::clone(operation));
+            self.tasks.spawn(async move { executor.run(running, action).await });
         }
-    }
-
-    /// An operation that is over before it began, as for a result from the cache.
-    ///
-    /// # Errors
-    /// `ResourceExhausted` when too many are under way.
-    pub(super) fn answer(
-        &self,
-        digest: Digest,
-        response: ExecuteResponse,
-    ) -> Result<Arc<Operation>> {
-        let (Begun::New(operation) | Begun::Joined(operation)) =
-            self.operations.begin(digest, false)?;
-        self.operations.finish(&operation, response);
-        Ok(operation)
+        Ok(begun)
     }
 
     async fn run(self: Arc<Self>, operation: Arc<Operation>, action: Action) {
-        let mut times = Times::queued();
-        let stopped = || Error::new(Code::Unavailable, "the backend is closing");
-        let Ok(_turn) = self.jobs.acquire().await else { return };
-        operation.executing();
         let mut rest = None;
         let result = tokio::select! {
-            result = self.run_now(&operation, &action, &mut times, &mut rest) => result,
-            () = self.stop.cancelled() => Err(stopped()),
+            // Else those that are queued would each begin before they end.
+            biased;
+            () = self.stop.cancelled() => {
+                Err(Error::new(Code::Unavailable, "the backend is closing"))
+            }
+            result = self.run_in_turn(&operation, &action, &mut rest) => result,
         };
         self.operations.finish(&operation, response(result));
-        // Deleting a run's directory takes a while; only our own turn waits for it.
-        if let Some(prepared) = rest {
-            let _ = blocking(move || Ok(drop(prepared))).await;
+        // Deleting its directory takes a while, for which no client has to wait. The turn ends after
+        // it, so that no more directories exist than turns.
+        let cleared = blocking(move || {
+            drop(rest);
+            Ok(())
+        });
+        if let Err(error) = cleared.await {
+            tracing::warn!(%error, "cannot clear up after an action");
         }
+    }
+
+    async fn run_in_turn(
+        &self,
+        operation: &Operation,
+        action: &Action,
+        rest: &mut Option<Rest>,
+    ) -> Result<(ActionResult, Option<Error>)> {
+        let times = Times::queued();
+        let turn = Arc::clone(&self.jobs).acquire_owned().await;
+        let turn = turn.map_err(|_| Error::new(Code::Unavailable, "the backend is closing"))?;
+        let rest = rest.insert(Rest { prepared: None, _turn: turn });
+        operation.executing();
+        self.run_now(operation, action, times, rest).await
     }
 
     async fn run_now(
         &self,
         operation: &Operation,
         action: &Action,
-        times: &mut Times,
-        rest: &mut Option<Arc<Prepared>>,
+        mut times: Times,
+        rest: &mut Rest,
     ) -> Result<(ActionResult, Option<Error>)> {
         times.worker_start();
         let prepared = {
@@ -104,16 +102,16 @@ impl Executor {
             blocking(move || Prepared::new(&store, &action, &sandbox, limit)).await?
         };
         let prepared = Arc::new(prepared);
-        *rest = Some(Arc::clone(&prepared));
+        rest.prepared = Some(Arc::clone(&prepared));
         times.execution_start();
         let outcome = process::run(&self.spawner, prepared.command(), prepared.limit).await;
-        let outcome = outcome.map_err(|error| prepared.invocation.not_started(error))?;
+        let outcome = outcome.map_err(|error| prepared.start_error(&error))?;
         times.execution_end();
         if let Some(failure) = prepared.invocation.failure(&outcome) {
             return Err(failure);
         }
         let (store, digest) = (Arc::clone(&self.store), operation.action);
-        let (may_keep, times) = (!action.do_not_cache, times.clone());
+        let may_keep = !action.do_not_cache;
         blocking(move || {
             let limit = prepared.limit;
             let late = outcome.timed_out.then(|| {
@@ -126,12 +124,22 @@ impl Executor {
             }
             result.execution_metadata = Some(times.finish());
             if may_keep && late.is_none() && result.exit_code == 0 {
-                action_cache::remember(&store, digest, &result)?;
+                // Who waits has the result all the same; only the next one has to run it again.
+                if let Err(error) = action_cache::remember(&store, digest, &result) {
+                    tracing::warn!(%error, action = %digest, "cannot remember a result");
+                }
             }
             Ok((result, late))
         })
         .await
     }
+}
+
+/// What is left of an execution after its result was told; dropping it blocks.
+struct Rest {
+    prepared: Option<Arc<Prepared>>,
+    // After the directory: fields are dropped in this order.
+    _turn: OwnedSemaphorePermit,
 }
 
 fn response(result: Result<(ActionResult, Option<Error>)>) -> ExecuteResponse {

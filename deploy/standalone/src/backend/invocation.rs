@@ -68,11 +68,8 @@ impl Invocation {
     /// As a plain process in the run's directory.
     pub(super) fn plain(&self, run: &RunDir) -> Command {
         let cwd = run.root().join(&self.working_directory);
-        let program = &self.arguments[0];
-        // With a slash it is relative to the working directory, not to ours.
-        let path = if program.contains('/') { cwd.join(program) } else { program.into() };
-        let mut command = Command::new(path);
-        std::os::unix::process::CommandExt::arg0(&mut command, program);
+        // A path with a slash is looked up from there too, and scripts see it as it was written.
+        let mut command = Command::new(&self.arguments[0]);
         command.args(&self.arguments[1..]).current_dir(cwd).env_clear();
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command

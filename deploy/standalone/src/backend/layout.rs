@@ -1,4 +1,4 @@
-//! Where a store keeps what: `blobs/`, `programs/`, `results/` in 256 directories each, `tmp/`, `runs/`.
+//! Where a store keeps what: `blobs/`, `programs/`, `results/` in up to 256 directories each, `tmp/`, `runs/`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -24,9 +24,7 @@ pub(super) fn take(dir: &Path) -> Result<(PathBuf, File), OpenError> {
         make_dir(&path)?;
     }
     for kind in KINDS {
-        for shard in 0..=u8::MAX {
-            make_dir(&shard_dir(&dir, kind, shard))?;
-        }
+        make_dir(&dir.join(name(kind)))?;
     }
     Ok((dir, lock))
 }
@@ -34,14 +32,21 @@ pub(super) fn take(dir: &Path) -> Result<(PathBuf, File), OpenError> {
 /// Puts every file of `dir` into `index`; what cannot be one of ours is deleted.
 pub(super) fn load(dir: &Path, index: &mut Index) -> Result<(), OpenError> {
     for kind in KINDS {
-        for shard in 0..=u8::MAX {
-            let path = shard_dir(dir, kind, shard);
-            for entry in fs::read_dir(&path).map_err(OpenError::at(&path))? {
-                load_file(kind, &entry.map_err(OpenError::at(&path))?.path(), index)?;
+        for shard in list(&dir.join(name(kind)))? {
+            if shard.is_dir() {
+                for file in list(&shard)? {
+                    load_file(kind, &file, index)?;
+                }
             }
         }
     }
     Ok(())
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let entries = fs::read_dir(dir).map_err(OpenError::at(dir))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths.collect::<io::Result<_>>().map_err(OpenError::at(dir))
 }
 
 fn load_file(kind: Kind, path: &Path, index: &mut Index) -> Result<(), OpenError> {
@@ -60,9 +65,22 @@ fn load_file(kind: Kind, path: &Path, index: &mut Index) -> Result<(), OpenError
 
 /// Where the file of this key is or would be.
 pub(super) fn path(dir: &Path, key: &Key) -> PathBuf {
-    let mut path = shard_dir(dir, key.kind, key.digest.hash[0]);
+    let mut path = dir.join(name(key.kind));
+    path.push(hex::encode(&key.digest.hash[..1]));
     path.push(format!("{}-{}", key.digest.hex(), key.digest.size));
     path
+}
+
+/// Lets a file appear at a [`path`], whose directory may be the first of its kind.
+pub(super) fn rename(temp: &Path, path: &Path) -> io::Result<()> {
+    match fs::rename(temp, path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let dir = path.parent().unwrap_or(path);
+            DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            fs::rename(temp, path)
+        }
+        result => result,
+    }
 }
 
 fn parse_name(name: &str) -> Option<Digest> {
@@ -70,13 +88,12 @@ fn parse_name(name: &str) -> Option<Digest> {
     Digest::parse(hash, size.parse().ok()?).ok()
 }
 
-fn shard_dir(dir: &Path, kind: Kind, shard: u8) -> PathBuf {
-    let kind = match kind {
+fn name(kind: Kind) -> &'static str {
+    match kind {
         Kind::Blob => "blobs",
         Kind::Program => "programs",
         Kind::Result => "results",
-    };
-    dir.join(kind).join(format!("{shard:02x}"))
+    }
 }
 
 /// Sources pass through here: nobody else on the machine is to read them.

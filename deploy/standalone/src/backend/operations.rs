@@ -91,16 +91,18 @@ impl Operations {
             let message = format!("{} actions are queued already", self.max);
             return Err(Error::new(Code::ResourceExhausted, message));
         }
-        // Not to be confused with one of before a restart.
-        let name = format!("operations/{:016x}", fastrand::u64(..));
-        let (progress, _) = watch::channel(Progress::Queued);
-        let operation = Arc::new(Operation { name, action, progress });
-        state.by_name.insert(operation.name.clone(), Arc::clone(&operation));
+        let operation = state.create(action);
         if may_join {
             state.running.insert(action, Arc::clone(&operation));
         }
-        state.unfinished += 1;
         Ok(Begun::New(operation))
+    }
+
+    /// One that is over as it begins, as for a result from the cache. There is room for any number.
+    pub(super) fn finished(&self, action: Digest, response: ExecuteResponse) -> Arc<Operation> {
+        let operation = self.state().create(action);
+        self.finish(&operation, response);
+        operation
     }
 
     /// Tells all who wait.
@@ -135,6 +137,16 @@ impl Operations {
 }
 
 impl State {
+    fn create(&mut self, action: Digest) -> Arc<Operation> {
+        // Not to be confused with one of before a restart.
+        let name = format!("operations/{:016x}", fastrand::u64(..));
+        let (progress, _) = watch::channel(Progress::Queued);
+        let operation = Arc::new(Operation { name, action, progress });
+        self.by_name.insert(operation.name.clone(), Arc::clone(&operation));
+        self.unfinished += 1;
+        operation
+    }
+
     fn forget_old(&mut self) {
         while let Some((since, name)) = self.finished.front() {
             if self.finished.len() <= MAX_REMEMBERED && since.elapsed() < REMEMBERED {

@@ -1,9 +1,9 @@
 //! An action ready to run: checked, its inputs held and staged in a directory of its own.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use goma_common::{Code, Digest, Error, Result};
@@ -24,8 +24,6 @@ use super::store::{Store, io_error};
 
 /// Commands and directories larger than this are nothing a compile needs.
 const MAX_MESSAGE: u64 = 32 << 20;
-
-static RUNS: AtomicU64 = AtomicU64::new(0);
 
 /// An action ready to run. Dropping it deletes its directory, which blocks.
 pub(super) struct Prepared {
@@ -61,8 +59,7 @@ impl Prepared {
             None => Vec::new(),
         };
         let read_only = read_only.into_iter().map(|path| path.into_iter().collect()).collect();
-        let number = RUNS.fetch_add(1, Ordering::Relaxed).to_string();
-        let run = RunDir::create(&store.runs_dir().join(number));
+        let run = RunDir::create(&store.run_path());
         let run = run.map_err(|error| io_error("create a directory to run in", &error))?;
         stage::stage(store, &mut pins, &root, &run.root())?;
         Ok(Self { invocation, limit, outputs, place, read_only, run, _pins: pins })
@@ -76,6 +73,16 @@ impl Prepared {
             }
             None => self.invocation.plain(&self.run),
         }
+    }
+
+    /// Why nothing ran. Without a sandbox it may be for want of the program itself.
+    pub(super) fn start_error(&self, error: &io::Error) -> Error {
+        use io::ErrorKind::{ArgumentListTooLong, NotFound, PermissionDenied};
+        let kinds = [ArgumentListTooLong, NotFound, PermissionDenied];
+        if self.place.is_none() && kinds.contains(&error.kind()) {
+            return self.invocation.not_started(error);
+        }
+        io_error("start a process", error)
     }
 
     /// Stores the outputs and names them in `result`.

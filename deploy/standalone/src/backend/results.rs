@@ -15,7 +15,6 @@ use super::store::Store;
 const MAX_RAW: usize = 64 << 10;
 
 /// When what happened to an action.
-#[derive(Clone)]
 pub(super) struct Times(ExecutedActionMetadata);
 
 impl Times {

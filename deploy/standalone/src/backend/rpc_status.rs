@@ -5,6 +5,9 @@ use goma_proto::protobuf::Any;
 use goma_proto::{reapi, rpc};
 use prost::Message;
 
+/// So many missing blobs fit into a message; the client comes again for the rest.
+const MAX_NAMED: usize = 30_000;
+
 /// `google.rpc.PreconditionFailure`, which the generated code lacks.
 #[derive(Clone, PartialEq, Message)]
 struct PreconditionFailure {
@@ -24,7 +27,7 @@ struct Violation {
 
 /// The status of one blob of a batch, or of an action: names every missing blob.
 pub(super) fn rpc_status(error: &Error) -> rpc::Status {
-    let violations = error.missing.iter().map(|digest| Violation {
+    let violations = error.missing.iter().take(MAX_NAMED).map(|digest| Violation {
         kind: "MISSING".to_owned(),
         subject: format!("blobs/{digest}"),
         description: String::new(),

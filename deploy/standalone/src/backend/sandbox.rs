@@ -45,7 +45,7 @@ impl Sandbox {
     pub(super) fn probe(host_dirs: &[PathBuf], scratch: &Path) -> Result<Self, String> {
         let bwrap = find_bwrap().ok_or("bwrap (package bubblewrap) is not in PATH")?;
         let host_dirs = host_dirs.to_vec();
-        let sandbox = Self { bwrap, arguments: arguments(&host_dirs), host_dirs };
+        let sandbox = Self { bwrap, arguments: arguments(), host_dirs };
         let run =
             RunDir::create(scratch).map_err(|error| format!("{}: {error}", scratch.display()))?;
         let root = Path::new(super::absolute_root::DEFAULT);
@@ -72,6 +72,10 @@ impl Sandbox {
         let mut command = Command::new(&self.bwrap);
         command.env_clear().args(&self.arguments);
         command.arg("--bind").arg(run.tmp()).arg("/tmp");
+        // After /tmp, where some of them may be.
+        for dir in &self.host_dirs {
+            command.arg("--ro-bind").arg(dir).arg(dir);
+        }
         command.arg("--bind").arg(run.root()).arg(root);
         for path in read_only {
             command.arg("--ro-bind").arg(run.root().join(path)).arg(root.join(path));
@@ -92,7 +96,7 @@ fn find_bwrap() -> Option<PathBuf> {
 }
 
 /// What all sandboxes have in common.
-fn arguments(host_dirs: &[PathBuf]) -> Vec<OsString> {
+fn arguments() -> Vec<OsString> {
     let flags = "--unshare-user --unshare-pid --unshare-net --unshare-ipc --unshare-uts \
                  --hostname goma --die-with-parent --new-session --cap-drop ALL";
     let mut arguments: Vec<OsString> = flags.split_whitespace().map(OsString::from).collect();
@@ -102,9 +106,6 @@ fn arguments(host_dirs: &[PathBuf]) -> Vec<OsString> {
             (_, true) => arguments.extend(["--ro-bind".into(), path.clone().into(), path.into()]),
             _ => {}
         }
-    }
-    for dir in host_dirs {
-        arguments.extend(["--ro-bind".into(), dir.into(), dir.into()]);
     }
     arguments.extend(["--proc", "/proc", "--dev", "/dev"].map(OsString::from));
     arguments

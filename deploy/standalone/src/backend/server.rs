@@ -55,7 +55,7 @@ impl Backend {
             operations: Operations::new(config.max_operations.max(1)),
             sandbox: sandbox.map(Arc::new),
             spawner: Spawner::start(&store).map_err(failed)?,
-            jobs: Semaphore::new(config.jobs.clamp(1, Semaphore::MAX_PERMITS)),
+            jobs: Arc::new(Semaphore::new(config.jobs.clamp(1, Semaphore::MAX_PERMITS))),
             default_timeout: config.default_timeout,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -95,11 +95,15 @@ impl Backend {
         served.await.map_err(io::Error::other)
     }
 
-    /// Ends what still runs and waits for that; then another backend may open the directory.
+    /// Ends what still runs, and waits for that and for all connections; then another backend may
+    /// open the directory. Clones keep it open until they are dropped.
     pub async fn close(self) {
         self.executor.tasks.close();
         self.executor.stop.cancel();
         self.executor.tasks.wait().await;
+        let closed = self.store.closed.clone();
+        drop(self);
+        closed.cancelled().await;
     }
 
     fn router(&self) -> Router {
@@ -126,7 +130,7 @@ fn find_sandbox(config: &Config, store: &Store) -> Result<Result<Sandbox, String
     if config.sandbox == SandboxMode::Off {
         return Ok(Err("switched off".to_owned()));
     }
-    let found = Sandbox::probe(&config.host_dirs, &store.runs_dir().join("probe"));
+    let found = Sandbox::probe(&config.host_dirs, &store.run_path());
     match &found {
         Err(why) if config.sandbox == SandboxMode::Require => Err(OpenError::Sandbox(why.clone())),
         Err(why) => {

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use goma_common::{Code, Digest, Error, Result};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT};
+use tokio_util::sync::CancellationToken;
 
 use super::blob_writer::BlobWriter;
 use super::config::OpenError;
@@ -33,7 +34,9 @@ pub(super) struct Store {
     pub(super) exec_gate: RwLock<()>,
     temp: AtomicU64,
     /// Held as long as we live; the system gives it up however we die.
-    _lock: File,
+    lock: File,
+    /// Cancelled when the directory is free again.
+    pub(super) closed: CancellationToken,
 }
 
 impl Store {
@@ -46,7 +49,8 @@ impl Store {
             index: Mutex::new(index),
             exec_gate: RwLock::new(()),
             temp: AtomicU64::new(0),
-            _lock: lock,
+            lock,
+            closed: CancellationToken::new(),
             dir,
         });
         let empty = Key { kind: Kind::Blob, digest: Digest::EMPTY };
@@ -64,9 +68,9 @@ impl Store {
         let _ = self.reserve(0);
     }
 
-    /// Where commands run.
-    pub(super) fn runs_dir(&self) -> PathBuf {
-        self.dir.join("runs")
+    /// A name in `runs/` that nobody else has, for a command to run in.
+    pub(super) fn run_path(&self) -> PathBuf {
+        self.dir.join("runs").join(self.temp.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// A name in `tmp/` that nobody else has.
@@ -209,7 +213,7 @@ impl Store {
     pub(super) fn publish(&self, key: Key, reserved: u64, temp: &Path) -> io::Result<()> {
         let mut index = self.index();
         if key.kind == Kind::Result || !index.contains(&key) {
-            fs::rename(temp, self.path(&key))?;
+            layout::rename(temp, &self.path(&key))?;
             index.insert(key, reserved, now());
         }
         index.release(reserved);
@@ -246,6 +250,10 @@ impl Drop for Store {
     fn drop(&mut self) {
         let unsaved = self.index().unsaved();
         self.save(&unsaved);
+        // A child that has not yet become another program holds a copy of the file: closing ours
+        // would not be enough for the moment.
+        let _ = self.lock.unlock();
+        self.closed.cancel();
     }
 }
 

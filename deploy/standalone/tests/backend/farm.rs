@@ -89,6 +89,16 @@ impl Farm {
         Self::open(dir, change).await
     }
 
+    /// As SIGTERM would.
+    pub(crate) fn begin_drain(&self) {
+        self.drain.begin();
+    }
+
+    /// Waits until it serves no more.
+    pub(crate) async fn ended(self) {
+        self.server.await.expect("no panic").expect("a clean end");
+    }
+
     pub(crate) fn backend(&self) -> &Backend {
         &self.backend
     }

@@ -5,6 +5,7 @@
 mod action;
 mod cache;
 mod cas;
+mod eviction;
 mod execute;
 mod farm;
 mod inputs;

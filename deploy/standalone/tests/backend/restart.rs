@@ -48,6 +48,7 @@ async fn what_a_killed_backend_left_half_done_is_gone() {
         std::fs::create_dir_all(dir.join("runs/0/root/deep")).expect("directories");
         std::fs::remove_file(&cut_path).expect("removed");
         std::fs::write(&cut_path, "will").expect("a file");
+        std::fs::create_dir_all(dir.join("blobs/00")).expect("a directory");
         std::fs::write(dir.join("blobs/00/not-a-blob"), "?").expect("a file");
     };
     // Between the old one's end and the new one's start.

@@ -29,7 +29,7 @@ async fn every_stage_is_told_in_order() {
     let farm = Farm::start().await;
     let action = Action::shell("true").upload(&farm).await;
     let stages: Vec<_> = follow(&farm, action, false).await.iter().map(stage).collect();
-    assert!(stages.ends_with(&[EXECUTING, COMPLETED]), "{stages:?}");
+    assert_eq!(stages, [QUEUED, EXECUTING, COMPLETED]);
     let cached: Vec<_> = follow(&farm, action, false).await.iter().map(stage).collect();
     assert_eq!(cached, [COMPLETED]);
 }
@@ -144,4 +144,19 @@ async fn too_many_actions_are_refused_at_once() {
     assert_eq!(refused.code(), Code::ResourceExhausted);
     std::fs::write(&gate, "").expect("a file");
     while !next(running.get_mut()).await.done {}
+}
+
+#[tokio::test]
+async fn a_drain_lets_open_executions_end() {
+    let farm = Farm::bare().await;
+    let gate = farm.data_dir().join("gate");
+    let action = waiting(&gate).upload(&farm).await;
+    let mut running = farm.execution().execute(request(action, false)).await.expect("a stream");
+    while stage(&next(running.get_mut()).await) != EXECUTING {}
+    farm.begin_drain();
+    std::fs::write(&gate, "").expect("a file");
+    let done = next(running.get_mut()).await;
+    assert_eq!(result(&response(&done)).exit_code, 0);
+    drop(running);
+    farm.ended().await;
 }

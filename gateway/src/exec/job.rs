@@ -186,7 +186,8 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
 }
 
 fn path<T, E: std::fmt::Display>(what: &str, path: Result<T, E>, text: &str) -> Result<T, Refusal> {
-    if text.len() > MAX_PATH || text.split('/').count() > MAX_DEPTH {
+    // A text that is shorter than that has no more parts than it may.
+    if text.len() > MAX_PATH || text.len() >= MAX_DEPTH && text.split('/').count() > MAX_DEPTH {
         let start: String = text.chars().take(100).collect();
         return impossible(format!("{what} {start:?}... is longer than a path may be"));
     }

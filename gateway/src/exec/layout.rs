@@ -86,6 +86,9 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
     let users = files.chain(outputs).chain(tools).filter(|path| !path.is_system());
     let mut top = job.cwd.clone();
     for path in users {
+        if path.below(&top).is_some_and(|below| !below.is_empty()) {
+            continue;
+        }
         let common = top.common(&path.parent());
         if common == AbsPath::root() && top != common {
             return impossible(format!(

@@ -4,19 +4,19 @@
 //! cache, and encodes and compresses the answer with what it was given. It looks at no input, decides
 //! nothing, and believes the backend's bytes.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
+use std::time::Duration;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Crc, FlushCompress, Status};
 use goma_common::reapi::Backend;
 use goma_common::shards::Blob;
 use goma_common::{Deadline, Digest};
 use goma_proto::api::file_blob::BlobType;
 use goma_proto::api::{ExecReq, ExecResp, ExecResult, FileBlob, exec_result};
 use prost::Message;
-use std::time::Duration;
 
 /// What it needs that is not in the request.
 pub(crate) struct Floor {
@@ -24,6 +24,8 @@ pub(crate) struct Floor {
     pub(crate) body: Bytes,
     /// What the gateway made of the request: directories, and last the Command and the Action.
     pub(crate) made: Vec<Blob>,
+    /// Kept from answer to answer, as the gateway keeps its own.
+    pub(crate) compressor: RefCell<Compress>,
 }
 
 impl Floor {
@@ -58,7 +60,20 @@ impl Floor {
             }),
             ..Default::default()
         };
-        gzip(&answer.encode_to_vec())
+        self.compress(&answer.encode_to_vec())
+    }
+
+    /// gzip but for its head.
+    fn compress(&self, answer: &[u8]) -> Bytes {
+        let mut compressed = Vec::with_capacity(answer.len());
+        let mut compressor = self.compressor.borrow_mut();
+        compressor.reset();
+        let end = compressor.compress_vec(answer, &mut compressed, FlushCompress::Finish);
+        assert!(matches!(end, Ok(Status::StreamEnd)));
+        let mut crc = Crc::new();
+        crc.update(answer);
+        compressed.extend_from_slice(&crc.sum().to_le_bytes());
+        compressed.into()
     }
 }
 
@@ -67,11 +82,4 @@ pub(crate) fn gunzip(body: &[u8]) -> Bytes {
     let mut inflated = Vec::with_capacity(body.len() * 4);
     GzDecoder::new(body).read_to_end(&mut inflated).expect("gzip");
     inflated.into()
-}
-
-/// As the gateway compresses.
-pub(crate) fn gzip(answer: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(answer.len() / 2), Compression::fast());
-    encoder.write_all(answer).expect("memory");
-    encoder.finish().expect("memory").into()
 }

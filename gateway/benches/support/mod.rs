@@ -14,11 +14,13 @@ mod floor;
 mod known;
 mod request;
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use flate2::{Compress, Compression};
 use goma_common::drain::Drain;
 use goma_common::reapi::{Address, RemoteConfig, connect};
 use goma_gateway::{Gateway, GatewayConfig, app};
@@ -74,7 +76,8 @@ impl Fixture {
         served.cache(result.clone());
         let answer = runtime.block_on(post(&app, &body)).expect("an answer");
         check(&answer, &result.output_files[0].contents);
-        let floor = Floor { backend, body: body.clone(), made: known.made() };
+        let compressor = RefCell::new(Compress::new(Compression::fast(), false));
+        let floor = Floor { backend, body: body.clone(), made: known.made(), compressor };
         Self { runtime, app, body, floor }
     }
 

@@ -1,13 +1,15 @@
 //! A C++ compile as the stock client sends it, and its result: names, order and fields after
 //! recorded requests, half of the inputs being system headers, all of them known by key alone.
 
+use std::io::Write;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use goma_common::{Digest, FileKey};
 use goma_proto::api::{CommandSpec, ExecReq, RequesterInfo, ToolchainSpec, exec_req};
 use goma_proto::reapi::{ActionResult, ExecutedActionMetadata, OutputFile};
 use prost::Message;
-
-use super::floor::gzip;
 
 /// Directories of system headers, in the order in which more inputs reach them.
 const SYSTEM: [&str; 10] = [
@@ -145,7 +147,9 @@ impl Compile {
             ],
             ..Default::default()
         };
-        gzip(&request.encode_to_vec())
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(&request.encode_to_vec()).expect("memory");
+        encoder.finish().expect("memory").into()
     }
 
     /// What the action cache holds, the output inlined.

@@ -43,6 +43,10 @@ test-unit *FILTER: install
 accept NAME: install
     .ci/acceptance/{{ NAME }}
 
+# zstd, SQLite and all 40 files of RocksDB through both backends; about ten minutes
+accept-whole: install
+    .ci/acceptance/projects --whole
+
 # Benchmarks; the README's numbers come from here
 bench *ARGS:
     cargo bench --workspace --locked {{ ARGS }}

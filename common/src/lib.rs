@@ -19,6 +19,8 @@ pub mod file_key;
 pub mod reapi;
 pub mod shards;
 pub mod telemetry;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use deadline::Deadline;
 pub use digest::Digest;

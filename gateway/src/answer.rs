@@ -7,8 +7,8 @@ use goma_proto::api::{
 };
 use goma_proto::protobuf::Timestamp;
 
-use crate::exec::{Contents, Outcome};
 use crate::file_blob;
+use crate::outcome::{Contents, Outcome};
 use crate::refusal::Refusal;
 
 /// What the log and the answer tell of a request.
@@ -49,7 +49,9 @@ impl Described {
             Err(Refusal::Failed(error)) => format!("failed: {error}"),
         };
         let (ms, inputs, embedded) = (took.as_millis(), self.inputs, self.embedded);
-        let line = format!("{} {}: {end}", self.compiler, self.output);
+        // Both are the client's words: nothing in them may end a line.
+        let (compiler, output) = (self.compiler.escape_debug(), self.output.escape_debug());
+        let line = format!("{compiler} {output}: {end}");
         let (retry, client, build) = (self.retry, &self.proxy, &self.build);
         match ended {
             Err(Refusal::Failed(_)) => {

@@ -8,6 +8,7 @@
 //! A gateway keeps nothing between requests but caches. It meets the shards only behind the trait
 //! [`goma_common::shards::Shards`].
 
+mod admission;
 mod answer;
 mod command;
 mod command_blob;
@@ -15,7 +16,9 @@ mod config;
 mod exec;
 mod file_blob;
 mod files;
+mod gateway;
 mod http;
+mod outcome;
 mod output_views;
 mod paths;
 mod refusal;
@@ -24,5 +27,6 @@ mod store_lookup;
 pub mod worker;
 
 pub use config::{AbsolutePaths, GatewayConfig, Timeouts};
+pub use gateway::Gateway;
 pub use http::app;
-pub use server::{Gateway, serve};
+pub use server::serve;

@@ -6,7 +6,7 @@ use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Vie
 use goma_proto::api::FileBlob;
 
 use crate::file_blob::{self, VerifiedBlob, verify};
-use crate::server::Gateway;
+use crate::gateway::Gateway;
 
 /// Keys in one LookupFile; the stock client asks for five.
 const MAX_KEYS: usize = 10_000;

@@ -119,7 +119,7 @@ impl Plan {
         let command = CommandBlob {
             arguments: std::iter::once(toolchain.program.clone()).chain(args).collect(),
             env: environment(job, layout),
-            working_directory: layout.from_input_root(&job.cwd),
+            working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
             properties: &properties,
         }

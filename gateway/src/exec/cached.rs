@@ -7,13 +7,14 @@ use tracing::info_span;
 use super::Exec;
 use super::action::Plan;
 use super::job::{CachePolicy, Job};
-use super::outputs::{self, Outcome};
+use super::outputs;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 
 /// What the cache said.
 pub(super) enum Cached {
     /// The result, with its outputs.
-    Hit(Outcome),
+    Hit(Box<Outcome>),
     /// Nothing.
     Miss,
     /// A result that is of no use: an output is gone, or was never made.
@@ -40,7 +41,7 @@ pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result
         .instrument(info_span!("outputs"))
         .await;
     match collected {
-        Ok(outcome) if outcome.lacking.is_none() => Ok(Cached::Hit(outcome)),
+        Ok(outcome) if outcome.lacking.is_none() => Ok(Cached::Hit(Box::new(outcome))),
         Ok(_) => Ok(Cached::Stale),
         Err(error) if error.code == Code::NotFound => {
             tracing::info!(%error, "a cached result has lost its outputs: compiling again");

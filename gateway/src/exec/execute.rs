@@ -13,7 +13,8 @@ use super::action::Plan;
 use super::ensure;
 use super::inputs::Inputs;
 use super::job::Job;
-use super::outputs::{self, Outcome};
+use super::outputs;
+use crate::outcome::Outcome;
 use crate::refusal::{Refusal, impossible};
 
 /// Runs the plan to its outcome. `must_run` keeps the backend from answering out of its cache.

@@ -35,7 +35,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// A directory on the way down from `root`, from the input root.
-    pub(crate) fn from_input_root(&self, dir: &AbsPath) -> String {
+    pub(crate) fn in_input_root(&self, dir: &AbsPath) -> String {
         let parts = [self.base.unwrap_or(""), dir.below(&self.root).unwrap_or("")];
         parts.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("/")
     }

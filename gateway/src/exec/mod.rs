@@ -2,7 +2,7 @@
 //!
 //! | stage | file | what it does |
 //! |---|---|---|
-//! | admit | `http/admission.rs` | room for the request, before its body is read |
+//! | admit | `admission.rs` | room for the request, before its body is read |
 //! | job | [`job`] | the request, validated; Goma types end here |
 //! | platform | [`toolchain`] | which compiler, where; which workers |
 //! | inputs | [`inputs`] | file keys to digests; what came along is stored; what is missing is named |
@@ -43,13 +43,13 @@ use tracing::info_span;
 use crate::answer;
 use crate::config::GatewayConfig;
 use crate::files::Files;
+use crate::outcome::Outcome;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
 use cached::Cached;
 use job::{CachePolicy, Job};
 use layout::Layout;
-pub(crate) use outputs::{Contents, Outcome};
 
 /// Serves compiles.
 pub(crate) struct Exec {
@@ -117,7 +117,7 @@ impl Exec {
         let mut planned = plan(SystemFiles::Workers)?;
         let mut looked = self.cached(job, &planned, deadline).await?;
         if let Cached::Hit(hit) = looked {
-            return Ok(hit);
+            return Ok(*hit);
         }
         let expected = system::expectations(job, &inputs, &toolchain);
         let agrees = system::verify(self, &properties, &expected, deadline)
@@ -127,7 +127,7 @@ impl Exec {
             planned = plan(SystemFiles::Clients)?;
             looked = self.cached(job, &planned, deadline).await?;
             if let Cached::Hit(hit) = looked {
-                return Ok(hit);
+                return Ok(*hit);
             }
         }
         if job.policy == CachePolicy::LookupOnly {

@@ -1,48 +1,17 @@
 //! An ActionResult as the outcome of a compile.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use goma_common::reapi::fetch_all;
-use goma_common::{Code, Deadline, Digest, Error, FileKey, Result};
-use goma_proto::protobuf::Timestamp;
+use goma_common::{Code, Deadline, Digest, Error, Result};
 use goma_proto::reapi::{self, ActionResult};
 
 use super::Exec;
 use super::action::Plan;
 use super::sysroot;
+use crate::outcome::{Contents, Outcome, OutputFile};
 use crate::output_views;
-
-/// The end of a compile.
-pub(crate) struct Outcome {
-    pub(crate) exit_status: i32,
-    pub(crate) stdout: Bytes,
-    pub(crate) stderr: Bytes,
-    pub(crate) outputs: Vec<OutputFile>,
-    /// An expected output that was not made.
-    pub(crate) lacking: Option<String>,
-    pub(crate) cached: bool,
-    pub(crate) action: Digest,
-    /// When the worker began and ended, if it told.
-    pub(crate) started: Option<Timestamp>,
-    pub(crate) completed: Option<Timestamp>,
-}
-
-/// A file for the client.
-pub(crate) struct OutputFile {
-    pub(crate) name: String,
-    pub(crate) contents: Contents,
-    pub(crate) executable: bool,
-}
-
-/// How a file reaches the client.
-pub(crate) enum Contents {
-    /// Inside the answer.
-    Inline(Bytes),
-    /// In pieces, by LookupFile.
-    Pieces { size: u64, chunks: Arc<[FileKey]> },
-}
 
 /// Reads what the client is to get.
 ///

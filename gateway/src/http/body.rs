@@ -10,9 +10,9 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http_body_util::BodyExt;
 use prost::Message;
 
-use super::admission::Permit;
 use super::encoding::{Encoding, inflate};
-use crate::server::Gateway;
+use crate::admission::Permit;
+use crate::gateway::Gateway;
 
 /// A body that brings nothing for so long is given up.
 const SILENCE: Duration = Duration::from_secs(30);

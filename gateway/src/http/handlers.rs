@@ -15,7 +15,7 @@ use tracing::{Instrument, info_span};
 
 use super::body::{Received, receive};
 use super::respond;
-use crate::server::Gateway;
+use crate::gateway::Gateway;
 
 /// Readiness is told within this.
 const PROBE: Duration = Duration::from_secs(3);

@@ -1,9 +1,8 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
-//! [`admission`] finds room before a body is read, [`body`] reads it, [`encoding`] decompresses and
-//! compresses, [`connection`] serves one accepted connection.
+//! [`body`] reads a body, [`encoding`] decompresses and compresses, [`handlers`] are the routes,
+//! [`respond`] makes answers, [`connection`] serves one accepted connection.
 
-pub(crate) mod admission;
 mod body;
 pub(crate) mod connection;
 mod encoding;
@@ -16,7 +15,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
 
-use crate::server::Gateway;
+use crate::gateway::Gateway;
 
 /// The prefix under which the stock client posts unless its user says otherwise.
 const PREFIX: &str = "/cxx-compiler-service";

@@ -23,7 +23,7 @@ pub trait WorkerFiles: Send + Sync {
     /// The hash of each file, symlinks followed; `None` where there is no such file.
     ///
     /// # Errors
-    /// When the worker could not be looked at.
+    /// `Unimplemented` when such workers can never be looked at; others when it failed now.
     async fn hashes(
         &self,
         platform: &Properties,

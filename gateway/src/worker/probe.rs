@@ -63,9 +63,10 @@ impl Probed {
         let executed = self.backend.executor.execute(action, true, deadline).await?;
         if executed.result.exit_code != 0 {
             return Err(Error::new(
-                Code::Internal,
+                Code::Unimplemented,
                 format!(
-                    "the worker cannot list its files (it needs sh, find and sha256sum): exit {}",
+                    "the worker cannot list its files, for which it needs sh, find and sha256sum \
+                     (exit {})",
                     executed.result.exit_code
                 ),
             ));

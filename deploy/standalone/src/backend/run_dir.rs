@@ -36,6 +36,7 @@ impl RunDir {
 }
 
 impl Drop for RunDir {
+    #[expect(clippy::disallowed_methods, reason = "dropped on a thread for blocking work")]
     fn drop(&mut self) {
         // A killed sandbox may take a moment to die, and write meanwhile.
         for attempt in 1.. {

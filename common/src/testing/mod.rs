@@ -1,0 +1,223 @@
+//! A backend in memory for tests: it counts what it is asked, and loses or refuses what it is told to.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use goma_proto::reapi::{ActionResult, CacheCapabilities};
+
+use crate::deadline::Deadline;
+use crate::digest::Digest;
+use crate::entry::View;
+use crate::error::{Code, Error, Result};
+use crate::reapi::limits::PER_BLOB;
+use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+
+/// Bytes in one message of a download stream.
+const PIECE: usize = 64 << 10;
+
+/// The scripted backend; a clone is the same one.
+#[derive(Clone, Default)]
+pub struct ScriptedBackend {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    blobs: HashMap<Digest, Bytes>,
+    results: HashMap<Digest, ActionResult>,
+    refused: HashSet<Digest>,
+    calls: Calls,
+}
+
+/// What the backend was asked so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// FindMissingBlobs calls.
+    pub find_missing: usize,
+    /// BatchUpdateBlobs calls.
+    pub upload_batches: usize,
+    /// The largest sum of contents and [`PER_BLOB`]s in one of them, in bytes.
+    pub largest_batch: u64,
+    /// Every upload of a blob, by either way, in order.
+    pub uploads: Vec<Digest>,
+    /// ByteStream uploads.
+    pub upload_streams: usize,
+}
+
+impl ScriptedBackend {
+    /// The backend as the product sees it, with batches of at most so many bytes.
+    #[must_use]
+    pub fn backend(&self, batch_bytes: i64) -> Backend {
+        let limits = Limits::default();
+        limits.learn(&CacheCapabilities {
+            max_batch_total_size_bytes: batch_bytes,
+            ..Default::default()
+        });
+        let this = Arc::new(self.clone());
+        Backend {
+            cas: this.clone(),
+            action_cache: this.clone(),
+            executor: this.clone(),
+            health: this,
+            limits: Arc::new(limits),
+        }
+    }
+
+    /// Puts a blob there, as somebody else would.
+    pub fn put(&self, contents: impl Into<Bytes>) -> Digest {
+        let contents = contents.into();
+        let digest = Digest::of(&contents);
+        self.state().blobs.insert(digest, contents);
+        digest
+    }
+
+    /// Loses a blob without telling anybody.
+    pub fn evict(&self, digest: Digest) {
+        self.state().blobs.remove(&digest);
+    }
+
+    /// From now on refuses this blob, or takes it again.
+    pub fn refuse(&self, digest: Digest, refuse: bool) {
+        let mut state = self.state();
+        if refuse {
+            state.refused.insert(digest);
+        } else {
+            state.refused.remove(&digest);
+        }
+    }
+
+    /// Whether a blob is there.
+    #[must_use]
+    pub fn has(&self, digest: Digest) -> bool {
+        self.state().blobs.contains_key(&digest)
+    }
+
+    /// Caches a result.
+    pub fn put_result(&self, action: Digest, result: ActionResult) {
+        self.state().results.insert(action, result);
+    }
+
+    /// What it was asked so far.
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        self.state().calls.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self, digest: Digest, contents: Bytes) -> Result<()> {
+        let mut state = self.state();
+        state.calls.uploads.push(digest);
+        if state.refused.contains(&digest) {
+            return Err(Error::new(Code::Internal, "refused on purpose"));
+        }
+        if Digest::of(&contents) != digest {
+            return Err(Error::new(Code::InvalidArgument, "other bytes than the digest's"));
+        }
+        state.blobs.insert(digest, contents);
+        Ok(())
+    }
+
+    fn read(&self, digest: &Digest) -> Result<Bytes> {
+        let gone = || Error::new(Code::NotFound, format!("no blob {digest}"));
+        self.state().blobs.get(digest).cloned().ok_or_else(gone)
+    }
+}
+
+#[async_trait]
+impl Cas for ScriptedBackend {
+    async fn find_missing(&self, digests: &[Digest], _deadline: Deadline) -> Result<Vec<Digest>> {
+        // Lets what else is ready go first, as a network would.
+        tokio::task::yield_now().await;
+        let mut state = self.state();
+        state.calls.find_missing += 1;
+        Ok(digests.iter().filter(|digest| !state.blobs.contains_key(digest)).copied().collect())
+    }
+
+    async fn upload_batch(
+        &self,
+        blobs: &[(Digest, Bytes)],
+        _deadline: Deadline,
+    ) -> Result<Vec<Result<()>>> {
+        tokio::task::yield_now().await;
+        {
+            let size: u64 = blobs.iter().map(|(digest, _)| digest.size + PER_BLOB).sum();
+            let calls = &mut self.state().calls;
+            calls.upload_batches += 1;
+            calls.largest_batch = calls.largest_batch.max(size);
+        }
+        Ok(blobs.iter().map(|(digest, contents)| self.take(*digest, contents.clone())).collect())
+    }
+
+    async fn upload_stream(
+        &self,
+        digest: Digest,
+        pieces: BoxStream<'static, Result<Bytes>>,
+        _deadline: Deadline,
+    ) -> Result<()> {
+        self.state().calls.upload_streams += 1;
+        let pieces: Vec<Bytes> = pieces.try_collect().await?;
+        self.take(digest, pieces.concat().into())
+    }
+
+    async fn download_batch(
+        &self,
+        digests: &[Digest],
+        _deadline: Deadline,
+    ) -> Result<Vec<Result<Bytes>>> {
+        Ok(digests.iter().map(|digest| self.read(digest)).collect())
+    }
+
+    async fn download_stream(
+        &self,
+        view: View,
+        _deadline: Deadline,
+    ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let whole = self.read(&view.digest)?;
+        let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let mut rest = whole.slice(at(view.offset)..at(view.offset + view.length));
+        let mut pieces = Vec::new();
+        while !rest.is_empty() {
+            pieces.push(Ok(rest.split_to(rest.len().min(PIECE))));
+        }
+        Ok(stream::iter(pieces).boxed())
+    }
+}
+
+#[async_trait]
+impl ActionCache for ScriptedBackend {
+    async fn get(
+        &self,
+        action: Digest,
+        _inline_outputs: &[String],
+        _deadline: Deadline,
+    ) -> Result<Option<ActionResult>> {
+        Ok(self.state().results.get(&action).cloned())
+    }
+}
+
+#[async_trait]
+impl Executor for ScriptedBackend {
+    async fn execute(
+        &self,
+        action: Digest,
+        _skip_cache_lookup: bool,
+        _deadline: Deadline,
+    ) -> Result<Executed> {
+        let result = self.state().results.get(&action).cloned();
+        let unknown = || Error::new(Code::Internal, "no script for this action");
+        Ok(Executed { result: result.ok_or_else(unknown)?, cached: false })
+    }
+}
+
+#[async_trait]
+impl Health for ScriptedBackend {
+    async fn check(&self, _deadline: Deadline) -> Result<()> {
+        Ok(())
+    }
+}

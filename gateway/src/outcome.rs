@@ -1,0 +1,37 @@
+//! The end of a compile that ended: what its stages hand to whoever answers the client.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use goma_common::{Digest, FileKey};
+use goma_proto::protobuf::Timestamp;
+
+/// The end of a compile.
+pub(crate) struct Outcome {
+    pub(crate) exit_status: i32,
+    pub(crate) stdout: Bytes,
+    pub(crate) stderr: Bytes,
+    pub(crate) outputs: Vec<OutputFile>,
+    /// An expected output that was not made.
+    pub(crate) lacking: Option<String>,
+    pub(crate) cached: bool,
+    pub(crate) action: Digest,
+    /// When the worker began and ended, if it told.
+    pub(crate) started: Option<Timestamp>,
+    pub(crate) completed: Option<Timestamp>,
+}
+
+/// A file for the client.
+pub(crate) struct OutputFile {
+    pub(crate) name: String,
+    pub(crate) contents: Contents,
+    pub(crate) executable: bool,
+}
+
+/// How a file reaches the client.
+pub(crate) enum Contents {
+    /// Inside the answer.
+    Inline(Bytes),
+    /// In pieces, by LookupFile.
+    Pieces { size: u64, chunks: Arc<[FileKey]> },
+}

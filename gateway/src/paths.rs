@@ -151,9 +151,14 @@ impl AbsPath {
     }
 }
 
-/// Whether a relative path can be put after a slash as it is.
+/// Whether a relative path can be put after a slash as it is; sometimes "no" where it could.
 fn is_clean(path: &str) -> bool {
-    path.as_bytes().split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
+    let bytes = path.as_bytes();
+    // A name that begins with a dot is not looked at closer.
+    let doubtful = |pair: &[u8]| pair[0] == b'/' && (pair[1] == b'/' || pair[1] == b'.');
+    // No early end, so that many bytes are looked at at once.
+    let within = bytes.windows(2).fold(false, |any, pair| any | doubtful(pair));
+    !within && !matches!(bytes.first(), None | Some(b'/' | b'.')) && bytes.last() != Some(&b'/')
 }
 
 impl fmt::Display for AbsPath {
@@ -180,6 +185,7 @@ mod tests {
         assert_eq!((up.path, up.through), (path("/home/u/a.h"), vec![]));
         assert_eq!(cwd.walk("/usr/include").expect("walks").path, path("/usr/include"));
         assert_eq!(cwd.walk("./a//b/./c/").expect("walks").path, path("/home/u/src/a/b/c"));
+        assert_eq!(cwd.walk("a/.b/..c/d.").expect("walks").path, path("/home/u/src/a/.b/..c/d."));
         assert_eq!(cwd.walk(".").expect("walks").path, cwd);
         assert_eq!(cwd.walk("//usr/..").expect("walks").path, path("/"));
         assert_eq!(cwd.walk("../../../../x"), Err(BadPath::AboveRoot));

@@ -51,6 +51,10 @@ accept-whole: install
 bench *ARGS:
     cargo bench --workspace --locked {{ ARGS }}
 
+# Instructions per cached Exec, and of the least that any server must do for it
+instructions: install
+    cargo bench --locked -p goma-gateway --bench instructions
+
 # zstd, SQLite and RocksDB with a compile_commands.json each, under target/projects
 projects:
     .ci/projects

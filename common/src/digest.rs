@@ -53,18 +53,45 @@ impl Digest {
     /// The hash as lower-case hex.
     #[must_use]
     pub fn hex(&self) -> String {
-        hex::encode(self.hash)
+        String::from_utf8(self.hex_digits().to_vec()).unwrap_or_default()
+    }
+
+    /// The hash as 64 lower-case hex digits.
+    #[must_use]
+    pub fn hex_digits(&self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.hash) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        digits
     }
 }
 
-/// Reads 64 lower-case hex digits; anything else is `None`.
-pub(crate) fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let mut hash = [0; 32];
-    if text.bytes().any(|b| b.is_ascii_uppercase()) {
-        return None;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+const NO_DIGIT: u8 = 0xff;
+/// What each byte is worth as a lower-case hex digit.
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[HEX[value] as usize] = value as u8;
+        value += 1;
     }
-    hex::decode_to_slice(text, &mut hash).ok()?;
-    Some(hash)
+    values
+};
+
+/// Reads 64 lower-case hex digits; anything else is `None`. A compile brings hundreds of them.
+pub(crate) fn parse_hash(text: &str) -> Option<[u8; 32]> {
+    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    let mut hash = [0; 32];
+    let mut all = 0;
+    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        all |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (all != NO_DIGIT).then_some(hash)
 }
 
 impl fmt::Display for Digest {
@@ -138,6 +165,8 @@ mod tests {
         assert_eq!(Digest::parse(&good.hex(), 1).expect("valid"), good);
         assert!(Digest::parse(&good.hex().to_uppercase(), 1).is_err());
         assert!(Digest::parse(&good.hex()[1..], 1).is_err());
+        assert!(Digest::parse(&good.hex().replace('2', "g"), 1).is_err());
+        assert_eq!(good.hex(), hex::encode(good.hash));
         assert!(Digest::parse(&good.hex(), -1).is_err());
     }
 }

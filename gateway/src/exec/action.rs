@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use goma_common::Digest;
 use goma_common::shards::Blob;
-use sha2::{Digest as _, Sha256};
+use sha2::Digest as _;
 
 use super::inputs::Inputs;
 use super::job::Job;
@@ -15,7 +15,7 @@ use super::tree::Tree;
 use crate::command_blob::{ActionBlob, CommandBlob};
 use crate::config::GatewayConfig;
 use crate::refusal::Refusal;
-use crate::worker::Properties;
+use crate::worker::{Properties, Sha256};
 
 /// Where gcc finds its assembler when the client sends no PATH, as it usually does.
 const DEFAULT_PATH: &str = "/usr/bin:/bin";
@@ -59,39 +59,46 @@ impl Plan {
     ) -> Result<Self, Refusal> {
         let root = &layout.root;
         let sysroot = sysroot::dir(&layout.top);
-        let mut tree = Tree::default();
-        let mut stored = Vec::with_capacity(inputs.files.len());
+        let compiler = job.cwd.walk(&toolchain.program).ok().map(|walked| walked.path);
+        let (system_files, files): (Vec<&(_, _)>, Vec<&(_, _)>) =
+            inputs.files.iter().partition(|(input, _)| input.path.is_system());
+        let mut sent = Vec::new();
         let mut salt = Salt::default();
-        for (input, digest) in &inputs.files {
-            if !input.path.is_system() {
-                tree.file(root, &input.path, *digest, is_compiler(job, toolchain, &input.path))?;
-            } else if system == SystemFiles::Clients {
-                tree.file(root, &sysroot::inside(&sysroot, &input.path), *digest, false)?;
-            } else {
-                salt.add(input.path.as_str(), &digest.hash);
-                continue;
+        for (input, digest) in system_files {
+            match system {
+                SystemFiles::Workers => salt.add(input.path.as_str(), &digest.hash),
+                SystemFiles::Clients => {
+                    sent.push((sysroot::inside(&sysroot, &input.path), *digest))
+                }
             }
-            stored.push(*digest);
         }
         for (path, hash) in &toolchain.system {
             salt.add(path, hash);
         }
+        let mut tree = Tree::new(root);
+        let mut stored = Vec::with_capacity(inputs.files.len());
+        for (input, digest) in files {
+            // The program must be executable also where the client names it as an input alone.
+            tree.file(&input.path, *digest, compiler.as_ref() == Some(&input.path))?;
+            stored.push(*digest);
+        }
+        for (path, digest) in &sent {
+            tree.file(path, *digest, false)?;
+            stored.push(*digest);
+        }
         for (path, laid) in &toolchain.files {
             match laid {
                 Laid::File { digest, executable } => {
-                    tree.file(root, path, *digest, *executable)?;
+                    tree.file(path, *digest, *executable)?;
                     stored.push(*digest);
                 }
-                Laid::Symlink { target } => tree.symlink(root, path, target)?,
+                Laid::Symlink { target } => tree.symlink(path, target)?,
             }
         }
         for dir in &layout.dirs {
-            tree.dir(root, dir)?;
+            tree.dir(dir);
         }
-        let merkle = match layout.base {
-            Some(base) => tree.nested(base).finish(),
-            None => tree.finish(),
-        };
+        let merkle = tree.finish(layout.base)?;
 
         let prefix = sysroot.relative_to(&job.cwd);
         let args = match system {
@@ -134,11 +141,6 @@ impl Plan {
     }
 }
 
-/// The program itself must be executable also where the client names it as an input alone.
-fn is_compiler(job: &Job, toolchain: &Toolchain, path: &crate::paths::AbsPath) -> bool {
-    job.cwd.walk(&toolchain.program).is_ok_and(|walked| walked.path == *path)
-}
-
 /// The client's variables. `PWD` is for those that must run in the client's own directory.
 fn environment(job: &Job, layout: &Layout) -> Vec<(String, String)> {
     let mut env = job.env.clone();
@@ -156,26 +158,31 @@ fn environment(job: &Job, layout: &Layout) -> Vec<(String, String)> {
 /// Files that the result depends on and that are not in the tree: the action must not be taken for
 /// that of another client, whose files of the same names have other contents.
 #[derive(Default)]
-struct Salt {
-    files: BTreeMap<String, [u8; 32]>,
+struct Salt<'a> {
+    files: Vec<(&'a str, &'a Sha256)>,
 }
 
-impl Salt {
-    fn add(&mut self, path: &str, hash: &[u8; 32]) {
-        self.files.insert(path.to_owned(), *hash);
+impl<'a> Salt<'a> {
+    fn add(&mut self, path: &'a str, hash: &'a Sha256) {
+        self.files.push((path, hash));
     }
 
-    /// SHA-256 over the sorted paths, each ended by a zero byte and followed by its hash.
-    fn finish(self) -> Vec<u8> {
+    /// SHA-256 over the sorted paths, each ended by a zero byte and followed by its hash; of equal
+    /// paths the last counts.
+    fn finish(mut self) -> Vec<u8> {
         if self.files.is_empty() {
             return Vec::new();
         }
-        let mut sha256 = Sha256::new();
-        for (path, hash) in &self.files {
-            sha256.update(path.as_bytes());
-            sha256.update([0]);
-            sha256.update(hash);
+        self.files.sort_by_key(|(path, _)| *path);
+        let mut salted = Vec::with_capacity(self.files.len() * 96);
+        for (at, (path, hash)) in self.files.iter().enumerate() {
+            if self.files.get(at + 1).is_some_and(|(next, _)| next == path) {
+                continue;
+            }
+            salted.extend_from_slice(path.as_bytes());
+            salted.push(0);
+            salted.extend_from_slice(*hash);
         }
-        sha256.finalize().to_vec()
+        sha2::Sha256::digest(&salted).to_vec()
     }
 }

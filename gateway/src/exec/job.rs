@@ -80,7 +80,8 @@ pub(crate) struct Input {
     /// Directories that must exist for the name to be walked.
     pub(crate) through: Vec<AbsPath>,
     pub(crate) key: FileKey,
-    pub(crate) contents: Option<FileBlob>,
+    /// Few inputs have them; a box keeps the others small.
+    pub(crate) contents: Option<Box<FileBlob>>,
 }
 
 /// A file that the compiler writes.
@@ -186,7 +187,8 @@ fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
 }
 
 fn path<T, E: std::fmt::Display>(what: &str, path: Result<T, E>, text: &str) -> Result<T, Refusal> {
-    if text.len() > MAX_PATH || text.split('/').count() > MAX_DEPTH {
+    // A text that is shorter than that has no more parts than it may.
+    if text.len() > MAX_PATH || text.len() >= MAX_DEPTH && text.split('/').count() > MAX_DEPTH {
         let start: String = text.chars().take(100).collect();
         return impossible(format!("{what} {start:?}... is longer than a path may be"));
     }
@@ -224,21 +226,20 @@ fn environment(env: &[String]) -> Vec<(String, String)> {
 }
 
 fn inputs(cwd: &AbsPath, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
-    inputs
-        .into_iter()
-        .map(|input| {
-            let name = input.filename.unwrap_or_default();
-            let walked = path("input", cwd.walk(&name), &name)?;
-            let Some(key) = input.hash_key else {
-                return invalid(format!("input {name:?} has no hash_key"));
-            };
-            let Ok(key) = FileKey::parse(&key) else {
-                return impossible(format!("hash_key {key:?} of input {name:?} is no SHA-256"));
-            };
-            let (path, through) = (walked.path, walked.through);
-            Ok(Input { name, path, through, key, contents: input.content })
-        })
-        .collect()
+    let mut validated = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let name = input.filename.unwrap_or_default();
+        let walked = path("input", cwd.walk(&name), &name)?;
+        let Some(key) = input.hash_key else {
+            return invalid(format!("input {name:?} has no hash_key"));
+        };
+        let Ok(key) = FileKey::parse(&key) else {
+            return impossible(format!("hash_key {key:?} of input {name:?} is no SHA-256"));
+        };
+        let contents = input.content.map(Box::new);
+        validated.push(Input { name, path: walked.path, through: walked.through, key, contents });
+    }
+    Ok(validated)
 }
 
 fn outputs(cwd: &AbsPath, names: Vec<String>) -> Result<Vec<Output>, Refusal> {

@@ -82,10 +82,14 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
     let files = inputs.files.iter().map(|(input, _)| &input.path);
     let outputs = job.outputs.iter().map(|output| &output.path);
     let tools = toolchain.files.iter().map(|(path, _)| path);
-    // The file's own directory, since the root must be one.
-    let users = files.chain(outputs).chain(tools).filter(|path| !path.is_system());
+    let all = files.chain(outputs).chain(tools);
     let mut top = job.cwd.clone();
-    for path in users {
+    for path in all {
+        let is_below = path.below(&top).is_some_and(|below| !below.is_empty());
+        if is_below || path.is_system() {
+            continue;
+        }
+        // The file's own directory, since the root must be one.
         let common = top.common(&path.parent());
         if common == AbsPath::root() && top != common {
             return impossible(format!(

@@ -6,7 +6,7 @@
 //! | job | [`job`] | the request, validated; Goma types end here |
 //! | platform | [`toolchain`] | which compiler, where; which workers |
 //! | inputs | [`inputs`] | file keys to digests; what came along is stored; what is missing is named |
-//! | tree | [`tree`] | Merkle directories under the input root |
+//! | tree | [`tree`] | Merkle directories under the input root; [`directory`] writes each |
 //! | action | [`action`] | Command and Action |
 //! | cached | [`cached`] | a result that is there already |
 //! | ensure | [`ensure`] | every blob of the action in the CAS |
@@ -18,6 +18,7 @@
 
 mod action;
 mod cached;
+mod directory;
 mod ensure;
 mod execute;
 mod inputs;

@@ -26,7 +26,7 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// Whether this is a file of the compiler that stays the worker's own.
     pub(super) fn is_system_file(&self, path: &AbsPath) -> bool {
-        path.is_system() && self.system.iter().any(|(system, _)| system == path.as_str())
+        self.system.iter().any(|(system, _)| system == path.as_str()) && path.is_system()
     }
 }
 

@@ -1,26 +1,49 @@
 //! The input root as Merkle directories. Pure.
+//!
+//! Files are put down by directory, in the order in which they come, and sorted once at the end; a
+//! compile has hundreds of them in a few dozens of directories.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 
+use bytes::Bytes;
 use goma_common::Digest;
 use goma_common::shards::Blob;
-use goma_proto::reapi::{Directory, DirectoryNode, FileNode, SymlinkNode};
 
-use crate::command_blob::blob;
+use super::directory::Directory;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
-/// A directory under construction, names sorted as REAPI wants them.
-#[derive(Default)]
-pub(crate) struct Tree {
-    entries: BTreeMap<String, Node>,
+/// A tree under construction. It borrows the paths that it is given.
+pub(crate) struct Tree<'a> {
+    root: &'a AbsPath,
+    /// By the way down from the root. Those that hold nothing but directories may be absent.
+    dirs: BTreeMap<&'a str, Dir<'a>>,
 }
 
-enum Node {
+/// A directory under construction.
+#[derive(Default)]
+struct Dir<'a> {
+    entries: Vec<Entry<'a>>,
+    subdirs: Vec<Subdir<'a>>,
+    /// A path that leads into it; none for the root.
+    via: Option<&'a AbsPath>,
+}
+
+struct Entry<'a> {
+    name: &'a str,
+    path: &'a AbsPath,
+    node: Node<'a>,
+}
+
+enum Node<'a> {
     File { digest: Digest, executable: bool },
-    Symlink { target: String },
-    Dir(Tree),
+    Symlink { target: &'a str },
+}
+
+struct Subdir<'a> {
+    name: &'a str,
+    via: Option<&'a AbsPath>,
+    digest: Digest,
 }
 
 /// A finished tree.
@@ -31,138 +54,151 @@ pub(crate) struct Merkle {
     pub(crate) directories: Vec<Blob>,
 }
 
-impl Tree {
+impl<'a> Tree<'a> {
+    /// An empty directory.
+    pub(crate) fn new(root: &'a AbsPath) -> Self {
+        Self { root, dirs: BTreeMap::from([("", Dir::default())]) }
+    }
+
     /// Adds a file. The same file again is fine, also under another spelling of its path.
     ///
     /// # Errors
-    /// [`Refusal::Impossible`] when the path is something else already.
+    /// [`Refusal::Impossible`] when it is outside of the root.
     pub(crate) fn file(
         &mut self,
-        root: &AbsPath,
-        path: &AbsPath,
+        path: &'a AbsPath,
         digest: Digest,
         executable: bool,
     ) -> Result<(), Refusal> {
-        match self.slot(root, path)? {
-            Entry::Vacant(slot) => {
-                slot.insert(Node::File { digest, executable });
-                Ok(())
-            }
-            Entry::Occupied(mut slot) => match slot.get_mut() {
-                Node::File { digest: known, executable: known_executable } if *known == digest => {
-                    *known_executable |= executable;
-                    Ok(())
-                }
-                Node::File { .. } => impossible(format!("{path} is given two different contents")),
-                _ => impossible(format!("{path} is given as a file and as something else")),
-            },
-        }
+        self.entry(path, Node::File { digest, executable })
     }
 
     /// Adds a symlink.
     ///
     /// # Errors
     /// As [`Tree::file`].
-    pub(crate) fn symlink(
-        &mut self,
-        root: &AbsPath,
-        path: &AbsPath,
-        target: &str,
-    ) -> Result<(), Refusal> {
-        match self.slot(root, path)? {
-            Entry::Vacant(slot) => {
-                slot.insert(Node::Symlink { target: target.to_owned() });
-                Ok(())
-            }
-            Entry::Occupied(slot) => match slot.get() {
-                Node::Symlink { target: known } if known == target => Ok(()),
-                // Clients follow links when they name inputs: the file is there by its contents.
-                Node::File { .. } => Ok(()),
-                _ => impossible(format!("{path} is given as a symlink and as something else")),
-            },
-        }
+    pub(crate) fn symlink(&mut self, path: &'a AbsPath, target: &'a str) -> Result<(), Refusal> {
+        self.entry(path, Node::Symlink { target })
     }
 
     /// Makes sure that a directory exists.
-    ///
-    /// # Errors
-    /// [`Refusal::Impossible`] when a part of the way is a file.
-    pub(crate) fn dir(&mut self, root: &AbsPath, path: &AbsPath) -> Result<(), Refusal> {
-        let below = path.below(root).unwrap_or("");
-        let mut dir = self;
-        for part in below.split('/').filter(|part| !part.is_empty()) {
-            let node =
-                dir.entries.entry(part.to_owned()).or_insert_with(|| Node::Dir(Self::default()));
-            match node {
-                Node::Dir(next) => dir = next,
-                _ => return impossible(format!("{path} leads through a file")),
-            }
-        }
+    pub(crate) fn dir(&mut self, path: &'a AbsPath) {
+        self.at(path.below(self.root).unwrap_or(""), Some(path));
+    }
+
+    fn entry(&mut self, path: &'a AbsPath, node: Node<'a>) -> Result<(), Refusal> {
+        let Some(below) = path.below(self.root).filter(|below| !below.is_empty()) else {
+            return impossible(format!("{path} is outside of the input root {}", self.root));
+        };
+        let (dir, name) = split(below);
+        self.at(dir, Some(path)).entries.push(Entry { name, path, node });
         Ok(())
     }
 
-    fn slot<'a>(
-        &'a mut self,
-        root: &AbsPath,
-        path: &AbsPath,
-    ) -> Result<Entry<'a, String, Node>, Refusal> {
-        let Some(below) = path.below(root).filter(|below| !below.is_empty()) else {
-            return impossible(format!("{path} is outside of the input root {root}"));
+    fn at(&mut self, dir: &'a str, via: Option<&'a AbsPath>) -> &mut Dir<'a> {
+        self.dirs.entry(dir).or_insert_with(|| Dir { via, ..Dir::default() })
+    }
+
+    /// Hashes all directories, from the leaves up. With a `base`, the tree is a directory of that
+    /// name in the root.
+    ///
+    /// # Errors
+    /// [`Refusal::Impossible`] when a path is given as two different things.
+    pub(crate) fn finish(mut self, base: Option<&str>) -> Result<Merkle, Refusal> {
+        let mut directories = Vec::with_capacity(self.dirs.len() + 1);
+        let mut add = |contents: Vec<u8>| {
+            let contents = Bytes::from(contents);
+            let digest = Digest::of(&contents);
+            directories.push(Blob { digest, contents: Some(contents) });
+            digest
         };
-        let mut parts = below.split('/').peekable();
-        let mut dir = self;
-        while let Some(part) = parts.next() {
-            if parts.peek().is_none() {
-                return Ok(dir.entries.entry(part.to_owned()));
+        let mut root = Digest::EMPTY;
+        // A directory's path begins with that of its parent, which therefore comes later here.
+        while let Some((path, dir)) = self.dirs.pop_last() {
+            let via = dir.via;
+            let digest = add(dir.encode()?);
+            if path.is_empty() {
+                root = digest;
+                continue;
             }
-            let node =
-                dir.entries.entry(part.to_owned()).or_insert_with(|| Node::Dir(Self::default()));
-            match node {
-                Node::Dir(next) => dir = next,
-                _ => return impossible(format!("{path} leads through a file")),
-            }
+            let (parent, name) = split(path);
+            self.at(parent, via).subdirs.push(Subdir { name, via, digest });
         }
-        impossible(format!("{path} is outside of the input root {root}"))
-    }
-
-    /// The same tree as a directory of this name in another.
-    pub(crate) fn nested(self, name: &str) -> Self {
-        Self { entries: BTreeMap::from([(name.to_owned(), Node::Dir(self))]) }
-    }
-
-    /// Hashes all directories, from the leaves up.
-    pub(crate) fn finish(self) -> Merkle {
-        let mut directories = Vec::new();
-        let root = self.hash(&mut directories);
-        directories.sort_unstable_by_key(|blob: &Blob| blob.digest);
+        if let Some(base) = base {
+            let mut around = Directory::default();
+            around.directory(base, root);
+            root = add(around.finish());
+        }
+        directories.sort_unstable_by_key(|blob| blob.digest);
         directories.dedup_by_key(|blob| blob.digest);
-        Merkle { root, directories }
+        Ok(Merkle { root, directories })
     }
+}
 
-    fn hash(self, done: &mut Vec<Blob>) -> Digest {
-        let mut message = Directory::default();
-        for (name, node) in self.entries {
-            match node {
-                Node::File { digest, executable } => message.files.push(FileNode {
-                    name,
-                    digest: Some(digest.into()),
-                    is_executable: executable,
-                    ..Default::default()
-                }),
-                Node::Symlink { target } => {
-                    message.symlinks.push(SymlinkNode { name, target, ..Default::default() });
-                }
-                Node::Dir(dir) => {
-                    let digest = dir.hash(done);
-                    message.directories.push(DirectoryNode { name, digest: Some(digest.into()) });
-                }
+impl Dir<'_> {
+    /// Names sorted as REAPI wants them.
+    fn encode(mut self) -> Result<Vec<u8>, Refusal> {
+        // Stable: of equal names the first counts. Clients name most of their files in order.
+        self.entries.sort_by_key(|entry| entry.name);
+        self.subdirs.sort_unstable_by_key(|subdir| subdir.name);
+        let mut entries: Vec<Entry<'_>> = Vec::with_capacity(self.entries.len());
+        for entry in self.entries {
+            match entries.last_mut() {
+                Some(known) if known.name == entry.name => known.meet(&entry)?,
+                _ => entries.push(entry),
             }
         }
-        let blob = blob(&message);
-        let digest = blob.digest;
-        done.push(blob);
-        digest
+        let mut directory = Directory::default();
+        for entry in &entries {
+            if let Node::File { digest, executable } = entry.node {
+                directory.file(entry.name, digest, executable);
+            }
+        }
+        for Subdir { name, via, digest } in &self.subdirs {
+            if let Ok(at) = entries.binary_search_by_key(name, |entry| entry.name) {
+                let path = via.unwrap_or(entries[at].path);
+                return impossible(format!("{path} leads through a file"));
+            }
+            directory.directory(name, *digest);
+        }
+        for entry in &entries {
+            if let Node::Symlink { target } = entry.node {
+                directory.symlink(entry.name, target);
+            }
+        }
+        Ok(directory.finish())
     }
+}
+
+impl Entry<'_> {
+    /// The same path is given again.
+    fn meet(&mut self, other: &Entry<'_>) -> Result<(), Refusal> {
+        let path = self.path;
+        match (&mut self.node, &other.node) {
+            (Node::File { digest, executable }, Node::File { digest: other, executable: also })
+                if digest == other =>
+            {
+                *executable |= also;
+                Ok(())
+            }
+            (Node::File { .. }, Node::File { .. }) => {
+                impossible(format!("{path} is given two different contents"))
+            }
+            (Node::Symlink { target }, Node::Symlink { target: other }) if target == other => {
+                Ok(())
+            }
+            // Clients follow links when they name inputs: the file is there by its contents.
+            (Node::File { .. }, Node::Symlink { .. }) => Ok(()),
+            (Node::Symlink { .. }, _) => {
+                impossible(format!("{path} is given as a symlink and as something else"))
+            }
+        }
+    }
+}
+
+/// The directory and the name of a path below the root.
+fn split(below: &str) -> (&str, &str) {
+    below.rsplit_once('/').unwrap_or(("", below))
 }
 
 #[cfg(test)]
@@ -176,31 +212,33 @@ mod tests {
     #[test]
     fn order_and_spelling_do_not_change_the_root() {
         let root = path("/r");
-        let files = [("/r/b/x.h", "x"), ("/r/a.c", "a"), ("/r/b/c/y.h", "y")];
+        let files = [("/r/b/x.h", "x"), ("/r/a.c", "a"), ("/r/b/c/y.h", "y"), ("/r/b-c/z.h", "z")]
+            .map(|(name, contents)| (path(name), contents));
+        let obj = path("/r/obj");
         let build = |order: &[usize]| {
-            let mut tree = Tree::default();
+            let mut tree = Tree::new(&root);
             for &at in order {
-                let (name, contents) = files[at];
-                tree.file(&root, &path(name), Digest::of(contents.as_bytes()), false)
-                    .expect("fits");
+                let (path, contents) = &files[at];
+                tree.file(path, Digest::of(contents.as_bytes()), false).expect("fits");
             }
-            tree.dir(&root, &path("/r/obj")).expect("fits");
-            tree.finish().root
+            tree.dir(&obj);
+            tree.finish(None).expect("fits").root
         };
-        assert_eq!(build(&[0, 1, 2]), build(&[2, 1, 0, 1]));
+        assert_eq!(build(&[0, 1, 2, 3]), build(&[3, 2, 1, 0, 1]));
         assert_ne!(build(&[0, 1, 2]), build(&[0, 1]));
     }
 
     #[test]
     fn a_golden_root() {
         // Changing this loses every user's cache.
-        let mut tree = Tree::default();
-        let root = path("/r");
-        tree.file(&root, &path("/r/src/a.c"), Digest::of(b"int a;\n"), false).expect("fits");
-        tree.file(&root, &path("/r/bin/cc"), Digest::of(b"#!"), true).expect("fits");
-        tree.symlink(&root, &path("/r/bin/gcc"), "cc").expect("fits");
-        tree.dir(&root, &path("/r/obj")).expect("fits");
-        let merkle = tree.finish();
+        let [root, a, cc, gcc, obj] =
+            ["/r", "/r/src/a.c", "/r/bin/cc", "/r/bin/gcc", "/r/obj"].map(path);
+        let mut tree = Tree::new(&root);
+        tree.file(&a, Digest::of(b"int a;\n"), false).expect("fits");
+        tree.file(&cc, Digest::of(b"#!"), true).expect("fits");
+        tree.symlink(&gcc, "cc").expect("fits");
+        tree.dir(&obj);
+        let merkle = tree.finish(None).expect("fits");
         assert_eq!(merkle.directories.len(), 4);
         assert_eq!(merkle.root.to_string(), GOLDEN);
     }
@@ -209,19 +247,47 @@ mod tests {
 
     #[test]
     fn contradictions_are_named() {
-        let mut tree = Tree::default();
-        let root = path("/r");
-        tree.file(&root, &path("/r/a"), Digest::of(b"1"), false).expect("fits");
+        let [root, a, below_a, other] = ["/r", "/r/a", "/r/a/b/c", "/other"].map(path);
+        let one = Digest::of(b"1");
+        fn tree<'a>(
+            [root, a]: [&'a AbsPath; 2],
+            more: impl FnOnce(&mut Tree<'a>) -> Result<(), Refusal>,
+        ) -> Result<Merkle, Refusal> {
+            let mut tree = Tree::new(root);
+            tree.file(a, Digest::of(b"1"), false)?;
+            more(&mut tree)?;
+            tree.finish(None)
+        }
+        let start = [&root, &a];
+        assert!(tree(start, |tree| tree.file(&a, one, true)).is_ok());
+        assert!(tree(start, |tree| tree.symlink(&a, "b")).is_ok());
         for (result, words) in [
-            (tree.file(&root, &path("/r/a"), Digest::of(b"2"), false), "two different contents"),
-            (tree.file(&root, &path("/r/a/b"), Digest::of(b"2"), false), "through a file"),
-            (tree.dir(&root, &path("/r/a")), "through a file"),
-            (tree.file(&root, &path("/other"), Digest::of(b"2"), false), "outside"),
+            (tree(start, |tree| tree.file(&a, Digest::of(b"2"), false)), "two different contents"),
+            (tree(start, |tree| tree.file(&below_a, one, false)), "/r/a/b/c leads through a file"),
+            (
+                tree(start, |tree| {
+                    tree.dir(&a);
+                    Ok(())
+                }),
+                "through a file",
+            ),
+            (tree(start, |tree| tree.file(&other, one, false)), "outside"),
         ] {
             match result {
                 Err(Refusal::Impossible(why)) => assert!(why.contains(words), "{why}"),
-                other => panic!("{other:?}"),
+                _ => panic!("not refused: {words}"),
             }
         }
+    }
+
+    #[test]
+    fn a_base_is_a_directory_around_the_tree() {
+        let [root, a, below] = ["/r", "/r/a", "/r/goma/a"].map(path);
+        let build = |path, base| {
+            let mut tree = Tree::new(&root);
+            tree.file(path, Digest::of(b"1"), false).expect("fits");
+            tree.finish(base).expect("fits").root
+        };
+        assert_eq!(build(&a, Some("goma")), build(&below, None));
     }
 }

@@ -3,12 +3,12 @@
 //! Its "deflate" is a zlib stream without the two bytes in front and with the checksum of four bytes
 //! behind; it takes answers in raw deflate.
 
-use std::io::{Read, Write};
+use std::cell::RefCell;
+use std::io::Read;
 
 use bytes::Bytes;
-use flate2::Compression;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
-use flate2::write::{DeflateEncoder, GzEncoder};
+use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use goma_common::{Code, Error, Result};
 use http::HeaderValue;
 
@@ -22,6 +22,8 @@ pub(super) enum Encoding {
 
 /// Answers below this are sent as they are: a compressed one would save less than it costs.
 const WORTH_COMPRESSING: usize = 512;
+/// A gzip member with deflate inside, no name, no time, compressed fast on an unknown system.
+const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
 /// The first guess at an inflated size, as a multiple of the compressed one.
 const USUAL_RATIO: usize = 4;
 
@@ -101,21 +103,40 @@ pub(super) fn deflate(encoding: Encoding, answer: Bytes) -> (Encoding, Bytes) {
     if encoding == Encoding::Identity || answer.len() < WORTH_COMPRESSING {
         return (Encoding::Identity, answer);
     }
-    let room = Vec::with_capacity(answer.len() / 2);
-    let compressed = match encoding {
-        Encoding::Gzip => {
-            let mut encoder = GzEncoder::new(room, Compression::fast());
-            encoder.write_all(&answer).and_then(|()| encoder.finish())
-        }
-        _ => {
-            let mut encoder = DeflateEncoder::new(room, Compression::fast());
-            encoder.write_all(&answer).and_then(|()| encoder.finish())
-        }
-    };
-    match compressed {
-        Ok(compressed) if compressed.len() < answer.len() => (encoding, compressed.into()),
-        _ => (Encoding::Identity, answer),
+    // What does not fit is no smaller than the answer.
+    let mut compressed = Vec::with_capacity(answer.len());
+    if encoding == Encoding::Gzip {
+        compressed.extend_from_slice(&GZIP_HEAD);
     }
+    if !raw_deflate(&answer, &mut compressed) {
+        return (Encoding::Identity, answer);
+    }
+    if encoding == Encoding::Gzip {
+        let mut crc = Crc::new();
+        crc.update(&answer);
+        compressed.extend_from_slice(&crc.sum().to_le_bytes());
+        compressed.extend_from_slice(&crc.amount().to_le_bytes());
+    }
+    if compressed.len() < answer.len() {
+        (encoding, compressed.into())
+    } else {
+        (Encoding::Identity, answer)
+    }
+}
+
+/// Whether all of it fitted into the room that `compressed` has.
+fn raw_deflate(answer: &[u8], compressed: &mut Vec<u8>) -> bool {
+    thread_local! {
+        /// A compressor is a quarter of a megabyte, too much to be allocated and cleared for each
+        /// answer.
+        static COMPRESSOR: RefCell<Compress> =
+            RefCell::new(Compress::new(Compression::fast(), false));
+    }
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        let end = compressor.compress_vec(answer, compressed, FlushCompress::Finish);
+        matches!(end, Ok(Status::StreamEnd))
+    })
 }
 
 #[cfg(test)]
@@ -135,6 +156,17 @@ mod tests {
             assert!(compressed.len() < text.len() / 10);
             assert_eq!(inflate(encoding, compressed, text.len()).expect("inflates"), text);
         }
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_sent_as_it_is() {
+        let mut state = 1_u64;
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let noise: Bytes = noise.take(10_000).collect();
+        assert_eq!(deflate(Encoding::Gzip, noise.clone()), (Encoding::Identity, noise));
     }
 
     #[test]

@@ -138,8 +138,9 @@ async fn kill_9_under_compiles_leaves_a_server_that_starts_and_compiles() {
     let goma = program.goma();
     let requests: Vec<_> =
         (0..4).map(|at| slow_gcc("/home/a", format!("int a{at};\n").as_bytes(), 1)).collect();
-    for request in requests.iter().cloned() {
+    for request in &requests {
         // Its connection breaks: that is the kill.
+        let request = request.clone();
         tokio::spawn(async move { goma.try_exec(&request).await.is_ok() });
     }
     eventually("a compile is done", async || program.log().contains("out.o: ran, exit 0")).await;

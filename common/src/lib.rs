@@ -2,7 +2,8 @@
 //! code that calls a REAPI backend.
 //!
 //! In reading order: [`digest`] and [`file_key`] name contents; [`entry`] says what a file key
-//! stands for; [`shards`] is the question a gateway asks of the shards; [`reapi`] is the backend.
+//! stands for; [`shards`] is the question a gateway asks of the shards, [`turn`] one of its answers;
+//! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
 //! [`drain`] and [`telemetry`] are the frame of a process.
 //!
@@ -17,10 +18,12 @@ pub mod entry;
 pub mod error;
 pub mod file_key;
 pub mod reapi;
+pub mod shard_wire;
 pub mod shards;
 pub mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
+pub mod turn;
 
 pub use deadline::Deadline;
 pub use digest::Digest;

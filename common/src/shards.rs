@@ -1,7 +1,7 @@
 //! The seam between gateways and shards.
 //!
 //! Two implementations: the ring of gRPC clients, and the shard in the same process that
-//! `remoteexec_proxy` uses. Decorators add deadline and metrics.
+//! `remoteexec_proxy` uses.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,6 +11,7 @@ use crate::digest::Digest;
 use crate::entry::FileEntry;
 use crate::error::Result;
 use crate::file_key::FileKey;
+use crate::turn::Turn;
 
 /// A blob that must be in the CAS before an action runs or a mapping is told.
 #[derive(Clone, Debug)]
@@ -29,6 +30,11 @@ pub enum Trust {
     /// Recovery: the backend said that something is gone, so ask it and believe nothing else.
     Nothing,
 }
+
+/// On whose behalf blobs are uploaded: a hash of whatever tells users apart. One who brings ten
+/// thousand new files does not delay another's first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Source(pub u64);
 
 /// What implementers owe:
 ///
@@ -61,8 +67,22 @@ pub trait Shards: Send + Sync {
         &self,
         blobs: Vec<Blob>,
         trust: Trust,
+        source: Source,
         deadline: Deadline,
     ) -> Result<Vec<Digest>>;
+
+    /// Contents that are still held outside of the CAS, for when that has lost them. Nothing is
+    /// asked of the CAS. `None` where nobody holds them; verified.
+    ///
+    /// # Errors
+    /// When the owner cannot be asked within the deadline.
+    async fn load(&self, digest: Digest, deadline: Deadline) -> Result<Option<Bytes>>;
+
+    /// Whether the caller is to run this action, or how it ended for whoever ran it meanwhile.
+    /// Runs that may be answered from the backend's cache and those that may not are not joined.
+    ///
+    /// Never fails: where the owner of the action is away everybody runs it, which is right too.
+    async fn join(&self, action: Digest, skip_cache_lookup: bool, deadline: Deadline) -> Turn;
 
     /// Drops what was believed about blobs that the CAS was seen to lack.
     ///

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use goma_common::shards::{Blob, Shards, Trust};
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use bytes::Bytes;
+use goma_common::shards::{Blob, Shards, Source, Trust};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, View};
 use quick_cache::sync::Cache;
 
 use crate::file_blob::VerifiedBlob;
@@ -45,11 +46,16 @@ impl Files {
     }
 
     /// Puts contents into the CAS, then tells the shards what the keys stand for.
-    pub(crate) async fn store(&self, blobs: Vec<VerifiedBlob>, deadline: Deadline) -> Result<()> {
+    pub(crate) async fn store(
+        &self,
+        blobs: Vec<VerifiedBlob>,
+        source: Source,
+        deadline: Deadline,
+    ) -> Result<()> {
         let contents = blobs.iter().filter_map(|blob| blob.contents.clone());
         let contents =
             contents.map(|(digest, contents)| Blob { digest, contents: Some(contents) }).collect();
-        self.shards.ensure(contents, Trust::Presence, deadline).await?;
+        self.shards.ensure(contents, Trust::Presence, source, deadline).await?;
         self.record(blobs.into_iter().map(|blob| (blob.key, blob.entry)).collect(), deadline).await
     }
 
@@ -70,6 +76,14 @@ impl Files {
         self.shards.record(files.clone(), deadline).await?;
         files.iter().for_each(|(key, entry)| self.remember(*key, Some(entry)));
         Ok(())
+    }
+
+    /// Part of a blob that the CAS has lost, where a shard still holds it.
+    pub(crate) async fn load(&self, view: View, deadline: Deadline) -> Result<Option<Bytes>> {
+        let whole = self.shards.load(view.digest, deadline).await?;
+        let start = usize::try_from(view.offset).unwrap_or(usize::MAX);
+        let end = start.saturating_add(usize::try_from(view.length).unwrap_or(usize::MAX));
+        Ok(whole.filter(|whole| end <= whole.len()).map(|whole| whole.slice(start..end)))
     }
 
     /// The pieces of a large output, if they were recorded from here.

@@ -14,6 +14,7 @@ use crate::admission::Admission;
 use crate::config::GatewayConfig;
 use crate::exec::Exec;
 use crate::files::Files;
+use crate::joined::Joined;
 use crate::worker::WorkerFiles;
 
 /// A backend's health is asked at most this often, however many probe us.
@@ -41,6 +42,10 @@ impl Gateway {
         drain: Drain,
     ) -> Self {
         let config = Arc::new(config);
+        let backend = Backend {
+            executor: Arc::new(Joined::new(backend.executor.clone(), shards.clone())),
+            ..backend
+        };
         let files = Arc::new(Files::new(shards.clone(), config.key_cache_entries));
         Self {
             admission: Admission::new(

@@ -18,11 +18,13 @@ mod file_blob;
 mod files;
 mod gateway;
 mod http;
+mod joined;
 mod outcome;
 mod output_views;
 mod paths;
 mod refusal;
 mod server;
+mod source;
 mod store_lookup;
 pub mod worker;
 

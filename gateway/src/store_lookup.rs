@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use goma_common::reapi::{fetch_all, fetch_view};
+use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
 use goma_proto::api::FileBlob;
 
@@ -22,6 +23,7 @@ impl Gateway {
     pub(crate) async fn store_files(
         &self,
         blobs: Vec<FileBlob>,
+        source: Source,
         deadline: Deadline,
     ) -> Result<Vec<String>> {
         let hash = move || blobs.iter().map(verify).collect::<Vec<_>>();
@@ -42,7 +44,7 @@ impl Gateway {
                 }
             }
         }
-        self.files.store(good, deadline).await.map_err(Error::of_the_server)?;
+        self.files.store(good, source, deadline).await.map_err(Error::of_the_server)?;
         Ok(keys)
     }
 
@@ -99,8 +101,13 @@ impl Gateway {
         let contents = match self.read(view, deadline).await {
             Ok(contents) => contents,
             Err(error) if error.code == Code::NotFound => {
-                tracing::warn!(%error, "a file that is asked for is gone");
-                return Ok(None);
+                match self.files.load(view, deadline).await? {
+                    Some(contents) => contents,
+                    None => {
+                        tracing::warn!(%error, "a file that is asked for is gone");
+                        return Ok(None);
+                    }
+                }
             }
             Err(error) => return Err(error.of_the_server()),
         };

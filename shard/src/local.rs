@@ -1,22 +1,31 @@
-//! The shard that is in the same process as its gateway.
+//! One shard, as the process that it is in sees it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use goma_common::reapi::Backend;
-use goma_common::shards::{Blob, Shards, Trust};
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use goma_common::shards::{Blob, Shards, Source, Trust};
+use goma_common::turn::Turn;
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result};
 
+use crate::contents::{Contents, Disk};
 use crate::facts::Facts;
 use crate::files::Files;
+use crate::joins::Joins;
 use crate::presence::Presence;
 use crate::upload::Uploads;
 
-/// How much a shard keeps in memory.
-#[derive(Clone, Copy, Debug)]
+/// How much a shard keeps.
+#[derive(Clone, Debug)]
 pub struct ShardConfig {
-    /// File keys and presence entries, each.
+    /// File keys and presence entries in memory, each.
     pub memory_entries: usize,
+    /// Contents that passed through, in memory, in bytes; 0 is none.
+    pub contents_memory: u64,
+    /// Contents on disk: where, and how many bytes.
+    pub contents_disk: Option<(PathBuf, u64)>,
 }
 
 /// All parts of a shard, over one backend and one store of facts.
@@ -24,19 +33,32 @@ pub struct LocalShard {
     files: Files,
     uploads: Uploads,
     presence: Arc<Presence>,
+    contents: Arc<Contents>,
+    joins: Joins,
 }
 
 impl LocalShard {
-    /// Starts its upload task on the current runtime.
-    #[must_use]
-    pub fn start(config: ShardConfig, facts: Arc<dyn Facts>, backend: Backend) -> Self {
+    /// Starts its tasks on the current runtime.
+    ///
+    /// # Errors
+    /// Naming the directory of the contents, when it cannot be used.
+    pub fn start(config: ShardConfig, facts: Arc<dyn Facts>, backend: Backend) -> Result<Self> {
         let entries = config.memory_entries;
         let presence = Arc::new(Presence::new(entries, facts.clone()));
-        Self {
+        let disk = match config.contents_disk {
+            Some((dir, bytes)) => Some(Disk::open(dir.clone(), bytes).map_err(|error| {
+                Error::new(Code::Internal, format!("contents in {}: {error}", dir.display()))
+            })?),
+            None => None,
+        };
+        let contents = Arc::new(Contents::new(config.contents_memory, disk));
+        Ok(Self {
             files: Files::new(entries, facts, presence.clone(), backend.clone()),
-            uploads: Uploads::new(backend, presence.clone()),
+            uploads: Uploads::new(backend, presence.clone(), contents.clone()),
             presence,
-        }
+            contents,
+            joins: Joins::default(),
+        })
     }
 }
 
@@ -58,9 +80,18 @@ impl Shards for LocalShard {
         &self,
         blobs: Vec<Blob>,
         trust: Trust,
+        source: Source,
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
-        self.uploads.ensure(blobs, trust, deadline).await
+        self.uploads.ensure(blobs, trust, source, deadline).await
+    }
+
+    async fn load(&self, digest: Digest, _deadline: Deadline) -> Result<Option<Bytes>> {
+        Ok(self.contents.get(digest).await)
+    }
+
+    async fn join(&self, action: Digest, skip_cache_lookup: bool, deadline: Deadline) -> Turn {
+        self.joins.join((action, skip_cache_lookup), deadline).await
     }
 
     async fn forget(&self, digests: &[Digest], _deadline: Deadline) -> Result<()> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use goma_common::file_key::CHUNK_SIZE;
-use goma_common::shards::{Blob, Shards, Trust};
+use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Deadline, Digest, FileEntry, FileKey, View};
 use goma_shard::facts::{Facts, Memory};
@@ -44,12 +44,16 @@ fn deadline() -> Deadline {
 }
 
 fn shard(cas: &ScriptedBackend, facts: Arc<dyn Facts>) -> LocalShard {
-    LocalShard::start(ShardConfig { memory_entries: 1000 }, facts, cas.backend(BATCH))
+    let config = ShardConfig { memory_entries: 1000, contents_memory: 0, contents_disk: None };
+    LocalShard::start(config, facts, cas.backend(BATCH)).expect("starts")
 }
 
 async fn store(shard: &LocalShard, pieces: &[(FileKey, FileEntry, Blob)]) {
     let blobs = pieces.iter().map(|(.., blob)| blob.clone()).collect();
-    assert_eq!(shard.ensure(blobs, Trust::Presence, deadline()).await.expect("ensures"), []);
+    assert_eq!(
+        shard.ensure(blobs, Trust::Presence, Source::default(), deadline()).await.expect("ensures"),
+        []
+    );
     let entries = pieces.iter().map(|(key, entry, _)| (*key, entry.clone())).collect();
     shard.record(entries, deadline()).await.expect("records");
 }
@@ -111,7 +115,8 @@ async fn a_lost_file_is_assembled_anew_from_pieces_that_are_still_there() {
     assert_eq!(resolve(&shard, large.manifest.0).await, Some(large.whole));
     cas.evict(large.whole);
     let asked = vec![Blob { digest: large.whole, contents: None }];
-    let missing = shard.ensure(asked, Trust::Nothing, deadline()).await.expect("answers");
+    let missing =
+        shard.ensure(asked, Trust::Nothing, Source::default(), deadline()).await.expect("answers");
     assert_eq!(missing, [large.whole]);
     shard.forget(&missing, deadline()).await.expect("forgets");
     // So the file is named missing, and the client sends its manifest again.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use goma_common::shards::{Blob, Shards, Trust};
+use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Deadline, Digest};
 use goma_shard::facts::Memory;
@@ -14,8 +14,8 @@ use goma_shard::{LocalShard, ShardConfig};
 const BATCH: i64 = 10_000;
 
 fn shard(cas: &ScriptedBackend) -> LocalShard {
-    let config = ShardConfig { memory_entries: 1000 };
-    LocalShard::start(config, Arc::new(Memory::default()), cas.backend(BATCH))
+    let config = ShardConfig { memory_entries: 1000, contents_memory: 0, contents_disk: None };
+    LocalShard::start(config, Arc::new(Memory::default()), cas.backend(BATCH)).expect("starts")
 }
 
 fn deadline() -> Deadline {
@@ -36,7 +36,8 @@ async fn a_hundred_clients_upload_each_blob_once() {
     let cas = ScriptedBackend::default();
     let shard = shard(&cas);
     let blobs: Vec<Blob> = (0..10).map(|n| blob(&format!("file {n}"))).collect();
-    let clients = (0..100).map(|_| shard.ensure(blobs.clone(), Trust::Presence, deadline()));
+    let clients = (0..100)
+        .map(|_| shard.ensure(blobs.clone(), Trust::Presence, Source::default(), deadline()));
     for missing in join_all(clients).await {
         assert_eq!(missing.expect("ensures"), []);
     }
@@ -51,9 +52,12 @@ async fn what_is_known_to_be_there_is_not_asked_for() {
     let cas = ScriptedBackend::default();
     let shard = shard(&cas);
     let blobs = vec![blob("a"), blob("b")];
-    shard.ensure(blobs.clone(), Trust::Presence, deadline()).await.expect("ensures");
+    shard
+        .ensure(blobs.clone(), Trust::Presence, Source::default(), deadline())
+        .await
+        .expect("ensures");
     let before = cas.calls();
-    shard.ensure(blobs, Trust::Presence, deadline()).await.expect("ensures");
+    shard.ensure(blobs, Trust::Presence, Source::default(), deadline()).await.expect("ensures");
     assert_eq!(cas.calls(), before);
 }
 
@@ -63,9 +67,12 @@ async fn recovery_believes_nothing_and_uploads_again() {
     let shard = shard(&cas);
     let (kept, lost) = (blob("kept"), blob("lost"));
     let all = vec![kept.clone(), lost.clone()];
-    shard.ensure(all.clone(), Trust::Presence, deadline()).await.expect("ensures");
+    shard
+        .ensure(all.clone(), Trust::Presence, Source::default(), deadline())
+        .await
+        .expect("ensures");
     cas.evict(lost.digest);
-    shard.ensure(all, Trust::Nothing, deadline()).await.expect("ensures");
+    shard.ensure(all, Trust::Nothing, Source::default(), deadline()).await.expect("ensures");
     assert!(cas.has(lost.digest));
     let again = cas.calls().uploads.into_iter().filter(|digest| *digest == lost.digest);
     assert_eq!(again.count(), 2);
@@ -77,8 +84,8 @@ async fn a_blob_that_nobody_has_is_told_and_can_be_uploaded_by_whoever_has_it() 
     let shard = shard(&cas);
     let wanted = blob("wanted");
     let (without, with) = tokio::join!(
-        shard.ensure(vec![asked(&wanted)], Trust::Presence, deadline()),
-        shard.ensure(vec![wanted.clone()], Trust::Presence, deadline()),
+        shard.ensure(vec![asked(&wanted)], Trust::Presence, Source::default(), deadline()),
+        shard.ensure(vec![wanted.clone()], Trust::Presence, Source::default(), deadline()),
     );
     // Who asks first without contents may hear that it is missing; who has them never does.
     assert!(without.expect("answers").len() <= 1);
@@ -93,11 +100,18 @@ async fn presence_is_not_written_for_an_upload_that_failed() {
     let (good, bad) = (blob("good"), blob("bad"));
     cas.refuse(bad.digest, true);
     let all = vec![good.clone(), bad.clone()];
-    shard.ensure(all.clone(), Trust::Presence, deadline()).await.expect_err("one is refused");
-    let missing = shard.ensure(vec![asked(&bad)], Trust::Presence, deadline()).await;
+    shard
+        .ensure(all.clone(), Trust::Presence, Source::default(), deadline())
+        .await
+        .expect_err("one is refused");
+    let missing =
+        shard.ensure(vec![asked(&bad)], Trust::Presence, Source::default(), deadline()).await;
     assert_eq!(missing.expect("answers"), [bad.digest]);
     cas.refuse(bad.digest, false);
-    assert_eq!(shard.ensure(all, Trust::Presence, deadline()).await.expect("ensures"), []);
+    assert_eq!(
+        shard.ensure(all, Trust::Presence, Source::default(), deadline()).await.expect("ensures"),
+        []
+    );
     assert!(cas.has(bad.digest) && cas.has(good.digest));
 }
 
@@ -107,7 +121,10 @@ async fn batches_keep_within_the_backends_limit_and_large_blobs_are_streams() {
     let shard = shard(&cas);
     let mut blobs: Vec<Blob> = (0..40).map(|n| blob(&format!("{n}").repeat(700))).collect();
     blobs.push(blob(&"x".repeat(50_000)));
-    shard.ensure(blobs.clone(), Trust::Presence, deadline()).await.expect("ensures");
+    shard
+        .ensure(blobs.clone(), Trust::Presence, Source::default(), deadline())
+        .await
+        .expect("ensures");
     let calls = cas.calls();
     assert!(calls.largest_batch <= BATCH as u64, "{calls:?}");
     assert!(calls.upload_batches >= 6, "{calls:?}");
@@ -119,6 +136,9 @@ async fn batches_keep_within_the_backends_limit_and_large_blobs_are_streams() {
 async fn the_empty_blob_is_never_asked_for() {
     let cas = ScriptedBackend::default();
     let shard = shard(&cas);
-    shard.ensure(vec![blob("")], Trust::Nothing, deadline()).await.expect("ensures");
+    shard
+        .ensure(vec![blob("")], Trust::Nothing, Source::default(), deadline())
+        .await
+        .expect("ensures");
     assert_eq!(cas.calls().find_missing, 0);
 }

@@ -132,6 +132,9 @@ pub(crate) struct ProxyArgs {
     /// File keys kept in memory
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     pub(crate) max_digest_cache_entries: usize,
+    /// Bytes of contents that passed through, kept in memory to repair a backend that loses some
+    #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
+    pub(crate) contents_memory_bytes: u64,
     #[command(flatten)]
     pub(crate) timeouts: TimeoutArgs,
     /// Bytes of request bodies held at once; further requests wait

@@ -72,8 +72,13 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     let facts_file = data_dir.join(format!("facts-{}.redb", side.name));
     let facts: Arc<dyn Facts> =
         Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(start)?);
-    let shard_config = ShardConfig { memory_entries: args.max_digest_cache_entries.max(1) };
-    let shards = Arc::new(LocalShard::start(shard_config, facts.clone(), side.backend.clone()));
+    let shard_config = ShardConfig {
+        memory_entries: args.max_digest_cache_entries.max(1),
+        contents_memory: args.contents_memory_bytes,
+        contents_disk: None,
+    };
+    let shard = LocalShard::start(shard_config, facts.clone(), side.backend.clone());
+    let shards = Arc::new(shard.map_err(start)?);
     let worker = match side.own_disk {
         Some(disk) => disk,
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,

@@ -26,7 +26,7 @@ pub(super) async fn closure(
 ) -> Result<(), Refusal> {
     let mut blobs = plan.made.clone();
     blobs.extend(plan.stored.iter().map(|digest| Blob { digest: *digest, contents: None }));
-    let missing = exec.shards.ensure(blobs, trust, deadline).await?;
+    let missing = exec.shards.ensure(blobs, trust, job.source, deadline).await?;
     if missing.is_empty() {
         return Ok(());
     }

@@ -100,7 +100,7 @@ async fn store_embedded(exec: &Exec, job: &Job, deadline: Deadline) -> Result<()
         })?
     };
     // What is good is kept also when something else is not: the client takes it as kept.
-    exec.files.store(good, deadline).await?;
+    exec.files.store(good, job.source, deadline).await?;
     match bad.into_iter().next() {
         Some(why) => {
             tracing::warn!(why, "refused embedded contents");

@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use goma_common::FileKey;
+use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
 use crate::command;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
+use crate::source;
 use crate::worker::Sha256;
 
 /// Inputs of one compile. The largest seen has 564; the bound is there for those who try.
@@ -44,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) properties: Vec<(String, String)>,
     /// Whether cached results are wanted.
     pub(crate) policy: CachePolicy,
+    /// On whose behalf its blobs are uploaded.
+    pub(crate) source: Source,
 }
 
 /// A compiler by name and hash.
@@ -108,6 +112,7 @@ impl Job {
     /// [`Refusal::Impossible`] for a compile that is none of ours. Both name the field.
     pub(crate) fn parse(request: ExecReq) -> Result<Self, Refusal> {
         let Some(spec) = request.command_spec else { return invalid("no command_spec") };
+        let source = source::of(request.requester_info.as_ref());
         let requester = request.requester_info.unwrap_or_default();
         if requester.path_style() == requester_info::PathStyle::WindowsStyle {
             return impossible("compiles of Windows clients are not served");
@@ -176,6 +181,7 @@ impl Job {
                 Ok(exec_req::CachePolicy::LookupOnly) => CachePolicy::LookupOnly,
                 _ => CachePolicy::LookupAndStore,
             },
+            source,
             cwd,
         })
     }

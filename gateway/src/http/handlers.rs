@@ -16,6 +16,7 @@ use tracing::{Instrument, info_span};
 use super::body::{Received, receive};
 use super::respond;
 use crate::gateway::Gateway;
+use crate::source;
 
 /// Readiness is told within this.
 const PROBE: Duration = Duration::from_secs(3);
@@ -40,9 +41,13 @@ pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Resp
 
 /// StoreFile: contents in, their keys out.
 pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve = serve(&gateway, request, |request: StoreFileReq| async {
-        let keys = gateway.store_files(request.blob, Deadline::after(FILES)).await?;
-        Ok(StoreFileResp { hash_key: keys })
+    let serve = serve(&gateway, request, |request: StoreFileReq| {
+        let source = source::of(request.requester_info.as_ref());
+        let gateway = &gateway;
+        async move {
+            let keys = gateway.store_files(request.blob, source, Deadline::after(FILES)).await?;
+            Ok(StoreFileResp { hash_key: keys })
+        }
     });
     serve.instrument(info_span!("store")).await
 }

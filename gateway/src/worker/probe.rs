@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use goma_common::reapi::{Backend, fetch_all};
-use goma_common::shards::{Shards, Trust};
+use goma_common::shards::{Shards, Source, Trust};
 use goma_common::{Code, Deadline, Digest, Error, Result};
 use goma_proto::reapi::Directory;
 use tokio::sync::Mutex;
@@ -110,7 +110,7 @@ impl Probed {
         .encode();
         let digest = action.digest;
         let blobs = vec![command, root, action];
-        self.shards.ensure(blobs, Trust::Nothing, deadline).await?;
+        self.shards.ensure(blobs, Trust::Nothing, Source::default(), deadline).await?;
         Ok(digest)
     }
 }

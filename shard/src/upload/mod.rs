@@ -10,9 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::join_all;
 use goma_common::reapi::Backend;
-use goma_common::shards::{Blob, Trust};
+use goma_common::shards::{Blob, Source, Trust};
 use goma_common::{Deadline, Digest, Result};
 
+use crate::contents::Contents;
 use crate::presence::Presence;
 use crate::single_flight::SingleFlight;
 use batcher::Batcher;
@@ -29,6 +30,7 @@ pub(crate) enum Outcome {
 /// The uploads of one shard.
 pub(crate) struct Uploads {
     presence: Arc<Presence>,
+    contents: Arc<Contents>,
     batcher: Batcher,
     /// Keyed by trust too: recovery must not wait for a flight that began before the loss was seen.
     flights: SingleFlight<(Digest, Trust), Outcome>,
@@ -36,9 +38,9 @@ pub(crate) struct Uploads {
 
 impl Uploads {
     /// Uploads to `backend`; what it confirms goes to `presence`.
-    pub(crate) fn new(backend: Backend, presence: Arc<Presence>) -> Self {
+    pub(crate) fn new(backend: Backend, presence: Arc<Presence>, contents: Arc<Contents>) -> Self {
         let batcher = Batcher::start(backend, presence.clone());
-        Self { presence, batcher, flights: SingleFlight::default() }
+        Self { presence, contents, batcher, flights: SingleFlight::default() }
     }
 
     /// See [`goma_common::shards::Shards::ensure`].
@@ -46,6 +48,7 @@ impl Uploads {
         &self,
         blobs: Vec<Blob>,
         trust: Trust,
+        source: Source,
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
         let unknown = self.unknown(blobs, trust).await;

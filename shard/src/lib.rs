@@ -14,6 +14,7 @@ mod joins;
 mod local;
 mod presence;
 mod single_flight;
+mod upkeep;
 mod upload;
 
 pub use local::{LocalShard, ShardConfig};

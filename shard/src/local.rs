@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use crate::facts::Facts;
 use crate::files::Files;
 use crate::joins::Joins;
 use crate::presence::Presence;
+use crate::upkeep::Upkeep;
 use crate::upload::Uploads;
 
 /// How much a shard keeps.
@@ -22,6 +24,10 @@ use crate::upload::Uploads;
 pub struct ShardConfig {
     /// File keys and presence entries in memory, each.
     pub memory_entries: usize,
+    /// How long the CAS is taken to hold a blob after it said so; well under its retention.
+    pub presence_life: Duration,
+    /// Contents on their way to the CAS at once, in bytes.
+    pub max_upload_bytes: u64,
     /// Contents that passed through, in memory, in bytes; 0 is none.
     pub contents_memory: u64,
     /// Contents on disk: where, and how many bytes.
@@ -30,11 +36,13 @@ pub struct ShardConfig {
 
 /// All parts of a shard, over one backend and one store of facts.
 pub struct LocalShard {
-    files: Files,
+    files: Arc<Files>,
     uploads: Uploads,
     presence: Arc<Presence>,
     contents: Arc<Contents>,
     joins: Joins,
+    #[expect(dead_code, reason = "held for its end: dropping it ends the tasks")]
+    upkeep: Upkeep,
 }
 
 impl LocalShard {
@@ -44,7 +52,7 @@ impl LocalShard {
     /// Naming the directory of the contents, when it cannot be used.
     pub fn start(config: ShardConfig, facts: Arc<dyn Facts>, backend: Backend) -> Result<Self> {
         let entries = config.memory_entries;
-        let presence = Arc::new(Presence::new(entries, facts.clone()));
+        let presence = Arc::new(Presence::new(entries, config.presence_life, facts.clone()));
         let disk = match config.contents_disk {
             Some((dir, bytes)) => Some(Disk::open(dir.clone(), bytes).map_err(|error| {
                 Error::new(Code::Internal, format!("contents in {}: {error}", dir.display()))
@@ -52,13 +60,28 @@ impl LocalShard {
             None => None,
         };
         let contents = Arc::new(Contents::new(config.contents_memory, disk));
+        let files = Arc::new(Files::new(entries, facts.clone(), presence.clone(), backend.clone()));
         Ok(Self {
-            files: Files::new(entries, facts, presence.clone(), backend.clone()),
-            uploads: Uploads::new(backend, presence.clone(), contents.clone()),
+            upkeep: Upkeep::start(presence.clone(), files.clone(), facts, backend.clone()),
+            uploads: Uploads::new(
+                backend,
+                presence.clone(),
+                contents.clone(),
+                config.max_upload_bytes,
+            ),
+            files,
             presence,
             contents,
             joins: Joins::default(),
         })
+    }
+
+    /// Believes nothing of what the CAS was seen to hold before now.
+    ///
+    /// # Errors
+    /// When the store of facts cannot be told.
+    pub async fn bump_epoch(&self) -> Result<u64> {
+        self.presence.bump_epoch().await
     }
 }
 

@@ -44,7 +44,13 @@ fn deadline() -> Deadline {
 }
 
 fn shard(cas: &ScriptedBackend, facts: Arc<dyn Facts>) -> LocalShard {
-    let config = ShardConfig { memory_entries: 1000, contents_memory: 0, contents_disk: None };
+    let config = ShardConfig {
+        memory_entries: 1000,
+        presence_life: Duration::from_secs(3600),
+        max_upload_bytes: 1 << 30,
+        contents_memory: 0,
+        contents_disk: None,
+    };
     LocalShard::start(config, facts, cas.backend(BATCH)).expect("starts")
 }
 

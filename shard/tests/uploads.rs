@@ -14,7 +14,13 @@ use goma_shard::{LocalShard, ShardConfig};
 const BATCH: i64 = 10_000;
 
 fn shard(cas: &ScriptedBackend) -> LocalShard {
-    let config = ShardConfig { memory_entries: 1000, contents_memory: 0, contents_disk: None };
+    let config = ShardConfig {
+        memory_entries: 1000,
+        presence_life: Duration::from_secs(3600),
+        max_upload_bytes: 1 << 30,
+        contents_memory: 0,
+        contents_disk: None,
+    };
     LocalShard::start(config, Arc::new(Memory::default()), cas.backend(BATCH)).expect("starts")
 }
 

@@ -74,6 +74,8 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(start)?);
     let shard_config = ShardConfig {
         memory_entries: args.max_digest_cache_entries.max(1),
+        presence_life: PRESENCE_LIFE,
+        max_upload_bytes: 512 << 20,
         contents_memory: args.contents_memory_bytes,
         contents_disk: None,
     };

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use goma_common::Digest;
 use quick_cache::sync::Cache;
 use quick_cache::{DefaultHashBuilder, Lifecycle, Weighter};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+#[cfg(test)]
+use tokio::sync::oneshot;
 
 /// Contents that may wait to be written; more are not kept, which is no loss but of a repair.
 const QUEUE: usize = 256;
@@ -26,6 +28,7 @@ pub(crate) struct Disk {
 
 enum Write {
     Keep(Digest, Bytes),
+    #[cfg(test)]
     Flush(oneshot::Sender<()>),
 }
 
@@ -61,6 +64,7 @@ impl Disk {
                             tracing::warn!(%error, dir = %dir.display(), "contents were not kept");
                         }
                     }
+                    #[cfg(test)]
                     Write::Flush(done) => drop(done.send(())),
                 }
             }

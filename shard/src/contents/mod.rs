@@ -114,8 +114,11 @@ mod tests {
         let disk = Disk::open(dir.path().to_owned(), 1 << 30).expect("opens");
         let contents = Contents::new(100 << 10, Some(disk.clone()));
         let blobs: Vec<_> = (0..1000).map(blob).collect();
-        blobs.iter().for_each(|(digest, blob)| contents.keep(*digest, blob));
-        disk.written().await;
+        for (digest, blob) in &blobs {
+            contents.keep(*digest, blob);
+            // A slow disk would lose some, and may.
+            disk.written().await;
+        }
         for (digest, blob) in &blobs {
             assert_eq!(contents.get(*digest).await.as_ref(), Some(blob));
         }
@@ -135,9 +138,7 @@ mod tests {
             disk.keep(digest, blob);
             disk.written().await;
         }
-        let files = std::fs::read_dir(dir.path()).expect("a directory");
-        let bytes: u64 =
-            files.map(|file| file.expect("a file").metadata().expect("it").len()).sum();
-        assert!((50 << 10..=100 << 10).contains(&bytes), "{bytes}");
+        let files = std::fs::read_dir(dir.path()).expect("a directory").count();
+        assert!((12..=25).contains(&files), "{files} files of a block each");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
@@ -30,12 +31,15 @@ pub struct Embedded {
     database: Arc<Database>,
     writer: mpsc::Sender<Write>,
     presence_life: Duration,
+    /// Of this process: nobody shares the store.
+    epoch: AtomicU64,
 }
 
 enum Write {
     Mappings(Vec<(FileKey, FileEntry)>),
     Present(Vec<Digest>, u64),
     Absent(Vec<Digest>),
+    NothingPresent,
     Flush(oneshot::Sender<()>),
 }
 
@@ -58,7 +62,7 @@ impl Embedded {
             .name("facts".to_owned())
             .spawn(move || write_all(&written, queue))
             .map_err(|error| Error::new(Code::Internal, format!("facts: {error}")))?;
-        Ok(Self { database, writer, presence_life })
+        Ok(Self { database, writer, presence_life, epoch: AtomicU64::new(0) })
     }
 
     async fn put(&self, write: Write) -> Result<()> {
@@ -100,22 +104,24 @@ impl Facts for Embedded {
         self.put(Write::Mappings(mappings)).await
     }
 
-    async fn present(&self, digests: &[Digest]) -> Vec<bool> {
+    async fn present(&self, digests: &[Digest]) -> Vec<Option<Duration>> {
         let asked = digests.to_vec();
         let now = seconds_now();
+        let life = self.presence_life.as_secs();
         let answer = self.read(move |database| {
             let table = database.begin_read()?.open_table(PRESENT)?;
             asked
                 .iter()
                 .map(|digest| {
-                    let until = table.get(&present_key(digest))?;
-                    Ok(until.is_some_and(|until| until.value() > now))
+                    let until = table.get(&present_key(digest))?.map(|until| until.value());
+                    let left = until.filter(|until| *until > now).map(|until| until - now);
+                    Ok(left.map(|left| Duration::from_secs(life.saturating_sub(left))))
                 })
-                .collect::<Result<Vec<bool>, redb::Error>>()
+                .collect::<Result<Vec<_>, redb::Error>>()
         });
         answer.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "presence reads as unknown");
-            vec![false; digests.len()]
+            vec![None; digests.len()]
         })
     }
 
@@ -130,6 +136,23 @@ impl Facts for Embedded {
         if let Err(error) = self.put(Write::Absent(digests)).await {
             tracing::warn!(%error, "presence was not dropped");
         }
+        // Before it is written a question would find the old row.
+        self.flush().await;
+    }
+
+    async fn epoch(&self) -> Result<u64> {
+        Ok(self.epoch.load(Ordering::Relaxed))
+    }
+
+    /// Rows of the old epoch are dropped, so none carries its number.
+    async fn bump_epoch(&self) -> Result<u64> {
+        self.put(Write::NothingPresent).await?;
+        self.flush().await;
+        Ok(self.epoch.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    async fn was_emptied(&self) -> bool {
+        false
     }
 
     async fn flush(&self) {
@@ -184,6 +207,7 @@ fn write(database: &Database, batch: &[Write]) -> Result<(), redb::Error> {
                         present.remove(&present_key(digest))?;
                     }
                 }
+                Write::NothingPresent => present.retain(|_, _| false)?,
                 Write::Flush(_) => {}
             }
         }
@@ -252,10 +276,13 @@ mod tests {
         let other = FileKey::of_file(b"y");
         let known = facts.mappings(&[other, key]).await.expect("answers");
         assert_eq!(known, [None, Some(FileEntry::File(digest))]);
-        assert_eq!(facts.present(&[digest, Digest::of(b"y")]).await, [true, false]);
+        let present = facts.present(&[digest, Digest::of(b"y")]).await;
+        assert!(present[0].is_some_and(|age| age < life) && present[1].is_none(), "{present:?}");
         facts.drop_present(vec![digest]).await;
-        facts.flush().await;
-        assert_eq!(facts.present(&[digest]).await, [false]);
+        assert_eq!(facts.present(&[digest]).await, [None]);
+        facts.put_present(vec![digest]).await;
+        facts.bump_epoch().await.expect("bumps");
+        assert_eq!(facts.present(&[digest]).await, [None]);
     }
 
     #[tokio::test]
@@ -264,6 +291,6 @@ mod tests {
         let facts = Embedded::open(&dir.path().join("facts"), Duration::ZERO).expect("opens");
         facts.put_present(vec![Digest::of(b"x")]).await;
         facts.flush().await;
-        assert_eq!(facts.present(&[Digest::of(b"x")]).await, [false]);
+        assert_eq!(facts.present(&[Digest::of(b"x")]).await, [None]);
     }
 }

@@ -4,6 +4,7 @@
 //! [`assemble`] makes it one.
 
 mod assemble;
+mod kept;
 
 use std::sync::Arc;
 
@@ -16,10 +17,14 @@ use crate::facts::Facts;
 use crate::presence::Presence;
 use crate::single_flight::SingleFlight;
 use assemble::{Manifest, assemble};
+use kept::Kept;
+
+/// Mappings that are written back at a time.
+const WRITE_BACK: usize = 1000;
 
 /// The file keys of one shard.
 pub(crate) struct Files {
-    memory: Arc<Cache<FileKey, FileEntry>>,
+    memory: Arc<Cache<FileKey, Kept>>,
     facts: Arc<dyn Facts>,
     presence: Arc<Presence>,
     backend: Backend,
@@ -68,14 +73,30 @@ impl Files {
             }
         }
         for (key, entry) in &files {
-            self.memory.insert(*key, entry.clone());
+            self.memory.insert(*key, entry.clone().into());
         }
         deadline.bound("mappings", self.facts.put_mappings(files)).await
     }
 
+    /// Puts all that memory holds into a store that was emptied.
+    pub(crate) async fn write_back(&self) {
+        let all: Vec<_> = self.memory.iter().map(|(key, kept)| (key, kept.into())).collect();
+        tracing::warn!(
+            mappings = all.len(),
+            "the store was emptied: writing back what is in memory"
+        );
+        for some in all.chunks(WRITE_BACK) {
+            if let Err(error) = self.facts.put_mappings(some.to_vec()).await {
+                tracing::warn!(%error, "mappings were not written back");
+                return;
+            }
+        }
+    }
+
     /// What is remembered, without assembling anything.
     async fn known(&self, keys: &[FileKey], deadline: Deadline) -> Result<Vec<Option<FileEntry>>> {
-        let mut entries: Vec<_> = keys.iter().map(|key| self.memory.get(key)).collect();
+        let mut entries: Vec<_> =
+            keys.iter().map(|key| self.memory.get(key).map(Into::into)).collect();
         let unknown: Vec<usize> = (0..keys.len()).filter(|&at| entries[at].is_none()).collect();
         if unknown.is_empty() {
             return Ok(entries);
@@ -84,7 +105,7 @@ impl Files {
         let told = deadline.bound("mappings", self.facts.mappings(&asked)).await?;
         for (at, entry) in unknown.into_iter().zip(told) {
             if let Some(entry) = &entry {
-                self.memory.insert(keys[at], entry.clone());
+                self.memory.insert(keys[at], entry.clone().into());
             }
             entries[at] = entry;
         }
@@ -118,7 +139,7 @@ impl Files {
             whole: Some(whole),
         };
         if !joined {
-            self.memory.insert(key, entry.clone());
+            self.memory.insert(key, entry.clone().into());
             deadline.bound("mappings", self.facts.put_mappings(vec![(key, entry.clone())])).await?;
         }
         Ok(Some(entry))

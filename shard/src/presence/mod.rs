@@ -1,74 +1,227 @@
 //! What the CAS was seen to hold: a hint that saves asking it again.
 //!
 //! Memory first, the store of facts second. Only positive answers are kept, and only after the CAS
-//! gave them for that very blob; whoever learns that one was wrong drops it from both.
+//! gave them for that very blob; whoever learns that one was wrong drops it from both. [`breaker`]
+//! decides when the hint is worth nothing; [`refresh`] asks again about what is hot before the
+//! backend, which never hears of it otherwise, forgets it.
 
-use std::sync::Arc;
+mod breaker;
+mod refresh;
+
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use goma_common::Digest;
+use goma_common::{Digest, Result};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use crate::facts::Facts;
+use breaker::Breaker;
+pub(crate) use refresh::{Due, refresh};
 
 /// How long memory is believed before the store is asked again.
 const MEMORY_LIFE: Duration = Duration::from_secs(5 * 60);
 
 /// The two tiers together.
 pub(crate) struct Presence {
-    memory: Cache<Digest, Instant>,
+    /// By the first half of the hash. Two blobs that share it would be one by chance never; somebody
+    /// who makes them so fools but the hint, and recovery does not ask it.
+    memory: Cache<u128, Seen>,
     facts: Arc<dyn Facts>,
+    /// How long the store believes.
+    life: Duration,
+    started: Instant,
+    epoch: AtomicU64,
+    /// Counts what was dropped: an answer of the store that is older than a drop is not remembered.
+    drops: AtomicU64,
     false_positives: AtomicU64,
+    breaker: Mutex<Breaker>,
+    due: Due,
+}
+
+/// When a blob was confirmed, until when memory believes it, both in seconds from the start of the
+/// process, and in which epoch (the low half). 12 bytes: there are millions of them.
+#[derive(Clone, Copy)]
+struct Seen {
+    confirmed: i32,
+    until: u32,
+    epoch: u32,
 }
 
 impl Presence {
-    /// At most `entries` in memory.
-    pub(crate) fn new(entries: usize, facts: Arc<dyn Facts>) -> Self {
-        Self { memory: Cache::new(entries), facts, false_positives: AtomicU64::new(0) }
+    /// At most `entries` in memory. The store believes for `life`.
+    pub(crate) fn new(entries: usize, life: Duration, facts: Arc<dyn Facts>) -> Self {
+        Self {
+            memory: Cache::new(entries.max(1)),
+            facts,
+            life,
+            started: Instant::now(),
+            epoch: AtomicU64::new(0),
+            drops: AtomicU64::new(0),
+            false_positives: AtomicU64::new(0),
+            breaker: Mutex::default(),
+            due: Due::default(),
+        }
     }
 
     /// Which of these are believed to be in the CAS, in order.
     pub(crate) async fn check(&self, digests: &[Digest]) -> Vec<bool> {
-        let now = Instant::now();
-        let mut known: Vec<bool> =
-            digests.iter().map(|d| self.memory.get(d).is_some_and(|until| until > now)).collect();
+        if self.breaker().is_open(Instant::now()) {
+            return vec![false; digests.len()];
+        }
+        let mut known: Vec<bool> = digests.iter().map(|digest| self.in_memory(digest)).collect();
         let unknown: Vec<usize> = (0..known.len()).filter(|&at| !known[at]).collect();
         if unknown.is_empty() {
             return known;
         }
+        let drops = self.drops.load(Ordering::SeqCst);
+        let epoch = self.epoch.load(Ordering::SeqCst);
         let asked: Vec<Digest> = unknown.iter().map(|&at| digests[at]).collect();
-        for (at, present) in unknown.into_iter().zip(self.facts.present(&asked).await) {
-            if present {
-                self.memory.insert(digests[at], now + MEMORY_LIFE);
-                known[at] = true;
-            }
+        let ages = self.facts.present(&asked).await;
+        // Somebody has learnt meanwhile that one of them is gone: ask the CAS.
+        let stale = drops != self.drops.load(Ordering::SeqCst);
+        for (at, age) in unknown.into_iter().zip(ages) {
+            let Some(age) = age.filter(|age| !stale && *age < self.life) else { continue };
+            self.remember(&digests[at], age, epoch);
+            self.note_age(&digests[at], age);
+            known[at] = true;
         }
         known
     }
 
     /// The CAS has just said of each of these that it is there.
     pub(crate) async fn confirm(&self, digests: Vec<Digest>) {
-        let until = Instant::now() + MEMORY_LIFE;
+        let epoch = self.epoch.load(Ordering::SeqCst);
         for digest in &digests {
-            self.memory.insert(*digest, until);
+            self.remember(digest, Duration::ZERO, epoch);
         }
         self.facts.put_present(digests).await;
     }
 
-    /// The CAS was seen to lack these.
+    /// The CAS was seen to lack these. A burst of those that were believed ends belief for a while.
     pub(crate) async fn forget(&self, digests: &[Digest]) {
-        let mut wrong = 0;
-        for digest in digests {
-            wrong += u64::from(self.memory.remove(digest).is_some());
+        if digests.is_empty() {
+            return;
         }
-        if wrong > 0 {
-            let total = self.false_positives.fetch_add(wrong, Ordering::Relaxed) + wrong;
-            tracing::warn!(wrong, total, "the backend lost blobs that it was seen to hold");
-        }
+        self.drops.fetch_add(1, Ordering::SeqCst);
+        let wrong = digests.iter().filter(|digest| {
+            let was = self.memory.remove(&short(digest));
+            was.is_some_and(|(_, seen)| self.is_valid(&seen))
+        });
+        let wrong = wrong.count() as u64;
         self.facts.drop_present(digests.to_vec()).await;
+        if wrong == 0 {
+            return;
+        }
+        let total = self.false_positives.fetch_add(wrong, Ordering::Relaxed) + wrong;
+        tracing::warn!(wrong, total, "the backend lost blobs that it was seen to hold");
+        let opened = self.breaker().wrong(wrong, Instant::now());
+        if let Some(pause) = opened {
+            tracing::error!(
+                seconds = pause.as_secs(),
+                "too many of them: asking the backend about everything for a while"
+            );
+            if let Err(error) = self.bump_epoch().await {
+                tracing::warn!(%error, "other shards could not be told to forget");
+            }
+        }
     }
+
+    /// Believes nothing that was confirmed before now, in any shard that shares the store.
+    ///
+    /// # Errors
+    /// When the store cannot be told.
+    pub(crate) async fn bump_epoch(&self) -> Result<u64> {
+        // Ours at once, whatever becomes of the store.
+        self.memory.clear();
+        self.drops.fetch_add(1, Ordering::SeqCst);
+        let epoch = self.facts.bump_epoch().await?;
+        self.epoch.store(epoch, Ordering::SeqCst);
+        Ok(epoch)
+    }
+
+    /// Follows the epoch of the store; asked every second, so that is how long another shard's bump
+    /// may take to get here.
+    pub(crate) async fn follow_epoch(&self) {
+        match self.facts.epoch().await {
+            Ok(epoch) if epoch != self.epoch.swap(epoch, Ordering::SeqCst) => {
+                tracing::debug!(epoch, "epoch");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the epoch cannot be read now"),
+        }
+        let closed = self.breaker().closed(Instant::now());
+        if closed {
+            tracing::info!("presence is believed again");
+        }
+    }
+
+    /// What is to be asked about soon.
+    pub(crate) fn due(&self) -> &Due {
+        &self.due
+    }
+
+    /// How many entries turned out wrong.
+    #[cfg(test)]
+    pub(crate) fn false_positives(&self) -> u64 {
+        self.false_positives.load(Ordering::Relaxed)
+    }
+
+    fn in_memory(&self, digest: &Digest) -> bool {
+        let Some(seen) = self.memory.get(&short(digest)) else { return false };
+        if !self.is_valid(&seen) {
+            return false;
+        }
+        self.note_age(digest, self.age(&seen));
+        true
+    }
+
+    fn is_valid(&self, seen: &Seen) -> bool {
+        seen.epoch == low_half(self.epoch.load(Ordering::SeqCst)) && self.now() < seen.until
+    }
+
+    fn age(&self, seen: &Seen) -> Duration {
+        let age = i64::from(self.now()) - i64::from(seen.confirmed);
+        Duration::from_secs(u64::try_from(age).unwrap_or(0))
+    }
+
+    /// What is past half its life and still asked for is asked about in the background.
+    fn note_age(&self, digest: &Digest, age: Duration) {
+        if age > self.life / 2 {
+            self.due.add(*digest);
+        }
+    }
+
+    fn remember(&self, digest: &Digest, age: Duration, epoch: u64) {
+        let left = self.life.saturating_sub(age).min(MEMORY_LIFE);
+        let now = self.now();
+        let ago = i32::try_from(age.as_secs()).unwrap_or(i32::MAX);
+        let seen = Seen {
+            confirmed: i32::try_from(now).unwrap_or(i32::MAX).saturating_sub(ago),
+            until: now.saturating_add(u32::try_from(left.as_secs()).unwrap_or(u32::MAX)),
+            epoch: low_half(epoch),
+        };
+        self.memory.insert(short(digest), seen);
+    }
+
+    fn now(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        // Each critical section is a few assignments, so a panic cannot leave it half done.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn short(digest: &Digest) -> u128 {
+    digest.hash.iter().take(16).fold(0, |short, byte| short << 8 | u128::from(*byte))
+}
+
+fn low_half(epoch: u64) -> u32 {
+    // The high half changes every 50 days of milliseconds.
+    (epoch & u64::from(u32::MAX)) as u32
 }
 
 #[cfg(test)]
@@ -76,15 +229,68 @@ mod tests {
     use super::*;
     use crate::facts::Memory;
 
-    #[tokio::test]
+    const LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+
+    fn presence(facts: &Arc<Memory>) -> Presence {
+        Presence::new(100, LIFE, facts.clone())
+    }
+
+    fn blobs(count: u32) -> Vec<Digest> {
+        (0..count).map(|n| Digest::of(&n.to_be_bytes())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_forgotten_is_gone_from_every_tier() {
         let facts = Arc::new(Memory::default());
-        let presence = Presence::new(100, facts.clone());
+        let presence = self::presence(&facts);
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
         presence.confirm(vec![a, b]).await;
         presence.forget(&[a]).await;
         assert_eq!(presence.check(&[a, b]).await, [false, true]);
         // Another process with the same store sees the same.
-        assert_eq!(Presence::new(100, facts).check(&[a, b]).await, [false, true]);
+        assert_eq!(self::presence(&facts).check(&[a, b]).await, [false, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_wrong_entries_ends_belief_until_it_has_passed() {
+        let facts = Arc::new(Memory::default());
+        let presence = self::presence(&facts);
+        let all = blobs(60);
+        presence.confirm(all.clone()).await;
+        presence.forget(&all[..30]).await;
+        assert_eq!(presence.false_positives(), 30);
+        presence.confirm(all[30..].to_vec()).await;
+        assert_eq!(presence.check(&all[30..31]).await, [false], "nothing is believed");
+        tokio::time::advance(Duration::from_secs(60)).await;
+        presence.follow_epoch().await;
+        assert_eq!(presence.check(&all[30..31]).await, [true], "what was confirmed since is");
+        assert_eq!(presence.check(&all[..1]).await, [false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_shards_new_epoch_is_followed() {
+        let facts = Arc::new(Memory::default());
+        let (one, other) = (presence(&facts), presence(&facts));
+        let a = Digest::of(b"a");
+        one.confirm(vec![a]).await;
+        assert_eq!(other.check(&[a]).await, [true]);
+        one.bump_epoch().await.expect("bumps");
+        assert_eq!(one.check(&[a]).await, [false]);
+        other.follow_epoch().await;
+        assert_eq!(other.check(&[a]).await, [false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_hot_and_past_half_its_life_is_due() {
+        let presence = presence(&Arc::new(Memory::default()));
+        let (hot, cold) = (Digest::of(b"hot"), Digest::of(b"cold"));
+        presence.confirm(vec![hot, cold]).await;
+        presence.check(&[hot]).await;
+        assert_eq!(presence.due().take(10), [], "it is young");
+        tokio::time::advance(LIFE / 2 + Duration::from_secs(1)).await;
+        assert_eq!(presence.check(&[hot, hot]).await, [true, true]);
+        assert_eq!(presence.due().take(10), [hot]);
+        tokio::time::advance(LIFE).await;
+        assert_eq!(presence.check(&[hot]).await, [false], "it is past its life");
     }
 }

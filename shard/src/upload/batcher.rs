@@ -1,50 +1,102 @@
-//! Gathers blobs of all requests into FindMissingBlobs and BatchUpdateBlobs calls.
-//!
-//! What arrives while calls are under way goes together into the next one, so a lone request waits
-//! for nobody and a thousand share a few calls.
+//! The calls that make blobs present: FindMissingBlobs, then BatchUpdateBlobs for what is small and
+//! ByteStream for what is large, each gathered over the blobs of all requests.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::future::join_all;
 use futures::stream::{StreamExt, once};
+use goma_common::backoff::Backoff;
 use goma_common::reapi::Backend;
-use goma_common::reapi::limits::pack;
+use goma_common::reapi::limits::PER_BLOB;
+use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Digest, Error, Result};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::Outcome;
+use super::stage::{Gathering, Stage};
+use crate::contents::Contents;
 use crate::presence::Presence;
 
-/// Calls under way at once; the rest gathers.
+/// Calls of a kind under way at once.
 const CALLS: usize = 4;
-/// Blobs in one FindMissingBlobs.
-const BATCH_MAX: usize = 4096;
-/// Blobs that may wait; whoever asks for more waits to ask.
-const QUEUE: usize = 4 * BATCH_MAX;
+/// How long the first blob of a question waits for others.
+const LINGER: Duration = Duration::from_millis(1);
+/// Blobs in one FindMissingBlobs: about 330 KB.
+const QUESTION_MAX: usize = 4096;
 /// One batch of calls ends by then, whatever its requests' own deadlines.
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
-/// A stream of one large blob ends by then.
+/// A stream of one large blob ends by then, broken ones included.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(300);
+/// Streams that may break before a blob is given up.
+const STREAM_TRIES: u32 = 4;
 
-/// A handle to the gathering task, which ends when the last handle is dropped.
+/// A handle to the tasks, which end when the last handle is dropped.
 #[derive(Clone)]
 pub(super) struct Batcher {
-    queue: mpsc::Sender<Item>,
+    questions: Stage<Question>,
 }
 
-struct Item {
+struct Question {
     digest: Digest,
     contents: Option<Bytes>,
-    answer: oneshot::Sender<Result<Outcome>>,
+    source: Source,
+    answer: Answer,
 }
 
+struct Upload {
+    digest: Digest,
+    contents: Bytes,
+    source: Source,
+    answer: Answer,
+}
+
+type Answer = oneshot::Sender<Result<Outcome>>;
+
 impl Batcher {
-    pub(super) fn start(backend: Backend, presence: Arc<Presence>) -> Self {
-        let (queue, items) = mpsc::channel(QUEUE);
-        tokio::spawn(gather(items, Calls { backend, presence }));
-        Self { queue }
+    pub(super) fn start(
+        backend: Backend,
+        presence: Arc<Presence>,
+        contents: Arc<Contents>,
+    ) -> Self {
+        let calls = Calls { backend, presence };
+        let large = calls.clone();
+        let streams = Stage::start(
+            Gathering { calls: CALLS, linger: Duration::ZERO, most: 1, cost: |_| 0 },
+            || u64::MAX,
+            move |uploads| {
+                let calls = large.clone();
+                async move {
+                    for upload in uploads {
+                        calls.stream(upload).await;
+                    }
+                }
+            },
+        );
+        let (small, limits, large) = (calls.clone(), calls.backend.limits.clone(), streams.clone());
+        let batches = Stage::start(
+            Gathering {
+                calls: CALLS,
+                linger: Duration::ZERO,
+                most: QUESTION_MAX,
+                cost: |upload: &Upload| upload.digest.size + PER_BLOB,
+            },
+            move || limits.batch_bytes(),
+            move |uploads| small.clone().batch(uploads, large.clone()),
+        );
+        let questions = Stage::start(
+            Gathering { calls: CALLS, linger: LINGER, most: QUESTION_MAX, cost: |_| 0 },
+            || u64::MAX,
+            move |questions| {
+                let next = Next {
+                    batches: batches.clone(),
+                    streams: streams.clone(),
+                    contents: contents.clone(),
+                };
+                calls.clone().ask(questions, next)
+            },
+        );
+        Self { questions }
     }
 
     /// Asks for the blob and uploads it if the CAS lacks it.
@@ -52,33 +104,22 @@ impl Batcher {
         &self,
         digest: Digest,
         contents: Option<Bytes>,
+        source: Source,
     ) -> impl Future<Output = Result<Outcome>> + Send + use<> {
-        let queue = self.queue.clone();
+        let (answer, answered) = oneshot::channel();
+        self.questions.put(source, Question { digest, contents, source, answer });
         async move {
-            let gone = || Error::new(Code::Internal, "uploads: the batcher has ended");
-            let (answer, answered) = oneshot::channel();
-            queue.send(Item { digest, contents, answer }).await.map_err(|_| gone())?;
-            answered.await.map_err(|_| gone())?
+            let gone = |_| Error::new(Code::Internal, "uploads: the process ends");
+            answered.await.map_err(gone)?
         }
     }
 }
 
-async fn gather(mut items: mpsc::Receiver<Item>, calls: Calls) {
-    let free = Arc::new(Semaphore::new(CALLS));
-    let mut batch = Vec::new();
-    while items.recv_many(&mut batch, BATCH_MAX).await > 0 {
-        // All calls busy: more arrives meanwhile.
-        let Ok(permit) = free.clone().acquire_owned().await else { return };
-        while batch.len() < BATCH_MAX {
-            let Ok(item) = items.try_recv() else { break };
-            batch.push(item);
-        }
-        let (calls, batch) = (calls.clone(), std::mem::take(&mut batch));
-        tokio::spawn(async move {
-            calls.run(batch).await;
-            drop(permit);
-        });
-    }
+/// Where a blob goes that the CAS lacks.
+struct Next {
+    batches: Stage<Upload>,
+    streams: Stage<Upload>,
+    contents: Arc<Contents>,
 }
 
 #[derive(Clone)]
@@ -88,100 +129,95 @@ struct Calls {
 }
 
 impl Calls {
-    async fn run(&self, batch: Vec<Item>) {
+    async fn ask(self, questions: Vec<Question>, next: Next) {
+        let digests: Vec<Digest> = questions.iter().map(|question| question.digest).collect();
         let deadline = Deadline::after(CALL_TIMEOUT);
-        let digests: Vec<Digest> = batch.iter().map(|item| item.digest).collect();
         let missing = match self.backend.cas.find_missing(&digests, deadline).await {
-            Ok(missing) => std::collections::HashSet::<Digest>::from_iter(missing),
-            Err(error) => return batch.into_iter().for_each(|item| item.end(Err(error.clone()))),
+            Ok(missing) => missing,
+            Err(error) => {
+                questions.into_iter().for_each(|q| end(q.answer, Err(error.clone())));
+                return;
+            }
         };
+        // What was believed of them was wrong, if anything was.
+        self.presence.forget(&missing).await;
+        let missing = std::collections::HashSet::<Digest>::from_iter(missing);
         let (absent, present): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(|item| missing.contains(&item.digest));
-        self.confirm(present).await;
-
-        let (small, large): (Vec<_>, Vec<_>) = absent
-            .into_iter()
-            .filter_map(Item::with_contents)
-            .partition(|upload| self.backend.limits.fits_batch(upload.digest.size));
-        let limit = self.backend.limits.batch_bytes();
-        let batches = pack(small, |upload| upload.digest.size, limit);
-        tokio::join!(
-            join_all(batches.into_iter().map(|batch| self.upload_batch(batch, deadline))),
-            join_all(large.into_iter().map(|upload| self.upload_large(upload))),
-        );
+            questions.into_iter().partition(|question| missing.contains(&question.digest));
+        self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect()).await;
+        for Question { digest, contents, source, answer } in absent {
+            let contents = match contents {
+                Some(contents) => Some(contents),
+                None => next.contents.get(digest).await,
+            };
+            let Some(contents) = contents else {
+                end(answer, Ok(Outcome::Missing));
+                continue;
+            };
+            let upload = Upload { digest, contents, source, answer };
+            match self.backend.limits.fits_batch(digest.size) {
+                true => next.batches.put(source, upload),
+                false => next.streams.put(source, upload),
+            }
+        }
     }
 
-    async fn upload_batch(&self, batch: Vec<Upload>, deadline: Deadline) {
-        let blobs: Vec<_> = batch.iter().map(|u| (u.digest, u.contents.clone())).collect();
+    async fn batch(self, uploads: Vec<Upload>, streams: Stage<Upload>) {
+        let deadline = Deadline::after(CALL_TIMEOUT);
+        let blobs: Vec<_> = uploads.iter().map(|u| (u.digest, u.contents.clone())).collect();
         let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
             Ok(answers) => answers,
             Err(error) if error.code == Code::ResourceExhausted => {
                 // A batch over a limit that the backend does not tell: one by one, as streams.
                 tracing::debug!(%error, "batch refused, streaming its blobs");
-                for upload in batch {
-                    self.upload_large(upload).await;
-                }
+                uploads.into_iter().for_each(|upload| streams.put(upload.source, upload));
                 return;
             }
-            Err(error) => vec![Err(error); batch.len()],
+            Err(error) => vec![Err(error); uploads.len()],
         };
-        let mut taken = Vec::with_capacity(batch.len());
-        for (upload, answer) in batch.into_iter().zip(answers) {
+        let mut taken = Vec::with_capacity(uploads.len());
+        for (upload, answer) in uploads.into_iter().zip(answers) {
             match answer {
-                Ok(()) => taken.push(upload.item()),
-                Err(error) => upload.item().end(Err(error.context("backend: BatchUpdateBlobs"))),
+                Ok(()) => taken.push((upload.digest, upload.answer)),
+                Err(error) => end(upload.answer, Err(error.context("backend: BatchUpdateBlobs"))),
             }
         }
         self.confirm(taken).await;
     }
 
-    async fn upload_large(&self, upload: Upload) {
-        let contents = upload.contents.clone();
-        let pieces = once(async move { Ok(contents) }).boxed();
+    async fn stream(&self, upload: Upload) {
         let deadline = Deadline::after(STREAM_TIMEOUT);
-        match self.backend.cas.upload_stream(upload.digest, pieces, deadline).await {
-            Ok(()) => self.confirm(vec![upload.item()]).await,
-            Err(error) => upload.item().end(Err(error)),
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut tried = 0;
+        let outcome = loop {
+            tried += 1;
+            let contents = upload.contents.clone();
+            let pieces = once(async move { Ok(contents) }).boxed();
+            match self.backend.cas.upload_stream(upload.digest, pieces, deadline).await {
+                Err(error) if error.code.is_transient() && tried < STREAM_TRIES => {
+                    tracing::debug!(%error, tried, "upload broke, sending again");
+                    tokio::time::sleep(backoff.delay()).await;
+                }
+                outcome => break outcome,
+            }
+        };
+        match outcome {
+            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)]).await,
+            Err(error) => end(upload.answer, Err(error)),
         }
     }
 
     /// The CAS has said of each of these that it has it.
-    async fn confirm(&self, items: Vec<Item>) {
-        if items.is_empty() {
+    async fn confirm(&self, blobs: Vec<(Digest, Answer)>) {
+        if blobs.is_empty() {
             return;
         }
-        self.presence.confirm(items.iter().map(|item| item.digest).collect()).await;
-        items.into_iter().for_each(|item| item.end(Ok(Outcome::Present)));
+        self.presence.confirm(blobs.iter().map(|(digest, _)| *digest).collect()).await;
+        blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present)));
     }
 }
 
-/// An item that the CAS lacks and whose contents we have.
-struct Upload {
-    digest: Digest,
-    contents: Bytes,
-    answer: oneshot::Sender<Result<Outcome>>,
-}
-
-impl Upload {
-    fn item(self) -> Item {
-        Item { digest: self.digest, contents: None, answer: self.answer }
-    }
-}
-
-impl Item {
-    /// Ends at once as missing when there is nothing to upload.
-    fn with_contents(self) -> Option<Upload> {
-        match self.contents {
-            Some(contents) => Some(Upload { digest: self.digest, contents, answer: self.answer }),
-            None => {
-                self.end(Ok(Outcome::Missing));
-                None
-            }
-        }
-    }
-
-    fn end(self, outcome: Result<Outcome>) {
-        // Whoever asked may have run out of time.
-        let _ = self.answer.send(outcome);
-    }
+fn end(answer: Answer, outcome: Result<Outcome>) {
+    // Whoever asked may have run out of time.
+    let _ = answer.send(outcome);
 }

@@ -1,8 +1,12 @@
 //! Makes blobs present in the CAS: each is asked for and uploaded once, however many want it.
 //!
-//! [`batcher`] gathers the questions of all requests into few calls.
+//! [`batcher`] has the calls, [`stage`] gathers the blobs of all requests into few of them,
+//! [`fair_queue`] decides whose turn it is, [`room`] bounds what is on its way.
 
 mod batcher;
+mod fair_queue;
+mod room;
+mod stage;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +21,7 @@ use crate::contents::Contents;
 use crate::presence::Presence;
 use crate::single_flight::SingleFlight;
 use batcher::Batcher;
+use room::Room;
 
 /// What became of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +37,23 @@ pub(crate) struct Uploads {
     presence: Arc<Presence>,
     contents: Arc<Contents>,
     batcher: Batcher,
+    room: Room,
     /// Keyed by trust too: recovery must not wait for a flight that began before the loss was seen.
     flights: SingleFlight<(Digest, Trust), Outcome>,
 }
 
 impl Uploads {
-    /// Uploads to `backend`; what it confirms goes to `presence`.
-    pub(crate) fn new(backend: Backend, presence: Arc<Presence>, contents: Arc<Contents>) -> Self {
-        let batcher = Batcher::start(backend, presence.clone());
-        Self { presence, contents, batcher, flights: SingleFlight::default() }
+    /// Uploads to `backend`, at most so many bytes of contents at a time; what it confirms goes to
+    /// `presence`, what passes through to `contents`.
+    pub(crate) fn new(
+        backend: Backend,
+        presence: Arc<Presence>,
+        contents: Arc<Contents>,
+        max_bytes: u64,
+    ) -> Self {
+        let batcher = Batcher::start(backend, presence.clone(), contents.clone());
+        let room = Room::new(max_bytes);
+        Self { presence, contents, batcher, room, flights: SingleFlight::default() }
     }
 
     /// See [`goma_common::shards::Shards::ensure`].
@@ -53,7 +66,7 @@ impl Uploads {
     ) -> Result<Vec<Digest>> {
         let unknown = self.unknown(blobs, trust).await;
         let flights = unknown.into_iter().map(|(digest, contents)| async move {
-            let outcome = self.one(digest, contents, trust).await?;
+            let outcome = self.one(digest, contents, trust, source).await?;
             Ok((outcome == Outcome::Missing).then_some(digest))
         });
         deadline
@@ -85,9 +98,30 @@ impl Uploads {
         wanted
     }
 
-    async fn one(&self, digest: Digest, contents: Option<Bytes>, trust: Trust) -> Result<Outcome> {
+    async fn one(
+        &self,
+        digest: Digest,
+        contents: Option<Bytes>,
+        trust: Trust,
+        source: Source,
+    ) -> Result<Outcome> {
+        let held = match &contents {
+            Some(contents) => {
+                self.contents.keep(digest, contents);
+                self.room.take(source, contents.len() as u64).await.map(Arc::new)
+            }
+            None => None,
+        };
         loop {
-            let work = || self.batcher.make_present(digest, contents.clone());
+            let work = || {
+                let present = self.batcher.make_present(digest, contents.clone(), source);
+                let held = held.clone();
+                async move {
+                    let outcome = present.await;
+                    drop(held);
+                    outcome
+                }
+            };
             let (flight, joined) = self.flights.join((digest, trust), work);
             match flight.await? {
                 // Somebody asked without contents; we have them.

@@ -1,0 +1,195 @@
+//! Commands to Redis, single or cluster, over one connection that many calls share.
+//!
+//! The pool makes connections and checks them after a failure. Between failures one connection is
+//! used by all at once: taking one from the pool asks it for a sign of life first, and a question is
+//! to take one round trip, not two.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
+use deadpool_redis::redis::cluster_async::ClusterConnection;
+use deadpool_redis::redis::{
+    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, cmd,
+};
+use deadpool_redis::{cluster, redis};
+use futures::future::try_join_all;
+use goma_common::{Code, Error, Result};
+
+use super::{RedisConfig, failed};
+
+/// A connection that is not there within this is given up.
+const CONNECT: Duration = Duration::from_secs(3);
+/// An answer that is not there within this is not coming: presence gives up long before, and a
+/// mapping is asked for again.
+const RESPONSE: Duration = Duration::from_secs(10);
+/// Connections of one shard; a second is made only while a broken one is being replaced.
+const CONNECTIONS: usize = 4;
+
+/// The store at the other end.
+pub(super) enum Link {
+    Single { pool: deadpool_redis::Pool, shared: Mutex<Option<MultiplexedConnection>> },
+    Cluster { pool: cluster::Pool, shared: Mutex<Option<ClusterConnection>> },
+}
+
+impl Link {
+    /// Makes no connection.
+    pub(super) fn new(config: &RedisConfig) -> Result<Self> {
+        let invalid =
+            |error: String| Error::new(Code::InvalidArgument, format!("--redis-url: {error}"));
+        let nodes: Result<Vec<ConnectionInfo>> = config
+            .urls
+            .iter()
+            .map(|url| {
+                let info = url.as_str().into_connection_info();
+                let info = info.map_err(|_| {
+                    invalid("write redis://HOST:PORT or rediss://HOST:PORT".to_owned())
+                })?;
+                let mut settings = info.redis_settings().clone();
+                if let Some(username) = &config.username {
+                    settings = settings.set_username(username);
+                }
+                if let Some(password) = &config.password {
+                    settings = settings.set_password(password);
+                }
+                Ok(info.set_redis_settings(settings))
+            })
+            .collect();
+        let mut nodes = nodes?;
+        if nodes.len() > 1 || config.cluster {
+            let manager =
+                cluster::Manager::new(nodes, false).map_err(|e| invalid(e.to_string()))?;
+            let pool = cluster::Pool::builder(manager).max_size(CONNECTIONS).build();
+            let pool = pool.map_err(|error| invalid(error.to_string()))?;
+            return Ok(Self::Cluster { pool, shared: Mutex::default() });
+        }
+        let Some(node) = nodes.pop() else { return Err(invalid("name one".to_owned())) };
+        let connection = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(RESPONSE));
+        let manager = deadpool_redis::Manager::new_with_config(node, connection);
+        let manager = manager.map_err(|error| invalid(error.to_string()))?;
+        let pool = deadpool_redis::Pool::builder(manager).max_size(CONNECTIONS).build();
+        let pool = pool.map_err(|error| invalid(error.to_string()))?;
+        Ok(Self::Single { pool, shared: Mutex::default() })
+    }
+
+    /// The values, in order. In a cluster the client splits the keys by node.
+    pub(super) async fn get(&self, keys: Vec<Vec<u8>>) -> Result<Vec<Option<Vec<u8>>>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.query(cmd("MGET").arg(keys)).await
+    }
+
+    /// Sets all pairs for so long.
+    pub(super) async fn set(&self, pairs: Vec<(Vec<u8>, Vec<u8>)>, life: Duration) -> Result<()> {
+        let sets = pairs.iter().map(|(key, value)| {
+            let mut set = cmd("SET");
+            set.arg(key).arg(value).arg("EX").arg(life.as_secs().max(1));
+            set
+        });
+        match self {
+            Self::Single { .. } => {
+                let mut pipeline = Pipeline::with_capacity(pairs.len());
+                for set in sets {
+                    pipeline.add_command(set).ignore();
+                }
+                self.pipeline(&pipeline).await
+            }
+            // All are on their way before the first is answered.
+            Self::Cluster { .. } => {
+                let sets: Vec<Cmd> = sets.collect();
+                try_join_all(sets.iter().map(|set| self.query::<()>(set))).await.map(drop)
+            }
+        }
+    }
+
+    pub(super) async fn set_if_absent(&self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.query::<Option<String>>(cmd("SET").arg(key).arg(value).arg("NX")).await.map(drop)
+    }
+
+    pub(super) async fn set_for_ever(&self, key: Vec<u8>, value: Vec<u8>) -> Result<()> {
+        self.query(cmd("SET").arg(key).arg(value)).await
+    }
+
+    pub(super) async fn remove(&self, keys: Vec<Vec<u8>>) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.query::<i64>(cmd("UNLINK").arg(keys)).await.map(drop)
+    }
+
+    async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
+        let answer = match self {
+            Self::Single { pool, shared } => {
+                command.query_async(&mut single(pool, shared).await?).await
+            }
+            Self::Cluster { pool, shared } => {
+                command.query_async(&mut clustered(pool, shared).await?).await
+            }
+        };
+        self.checked(answer)
+    }
+
+    async fn pipeline(&self, pipeline: &Pipeline) -> Result<()> {
+        let answer = match self {
+            Self::Single { pool, shared } => run(pipeline, single(pool, shared).await?).await,
+            Self::Cluster { pool, shared } => run(pipeline, clustered(pool, shared).await?).await,
+        };
+        self.checked(answer)
+    }
+
+    /// After a failure the pool is asked for a connection that lives.
+    fn checked<T>(&self, answer: redis::RedisResult<T>) -> Result<T> {
+        answer.map_err(|error| {
+            match self {
+                Self::Single { shared, .. } => drop(take(shared)),
+                Self::Cluster { shared, .. } => drop(take(shared)),
+            }
+            failed(&error)
+        })
+    }
+}
+
+async fn run(pipeline: &Pipeline, mut connection: impl ConnectionLike) -> redis::RedisResult<()> {
+    pipeline.query_async(&mut connection).await
+}
+
+async fn single(
+    pool: &deadpool_redis::Pool,
+    shared: &Mutex<Option<MultiplexedConnection>>,
+) -> Result<MultiplexedConnection> {
+    if let Some(connection) = &*lock(shared) {
+        return Ok(connection.clone());
+    }
+    let connection = pool.get().await.map_err(|error| away(&error))?;
+    let connection = MultiplexedConnection::clone(&connection);
+    *lock(shared) = Some(connection.clone());
+    Ok(connection)
+}
+
+async fn clustered(
+    pool: &cluster::Pool,
+    shared: &Mutex<Option<ClusterConnection>>,
+) -> Result<ClusterConnection> {
+    if let Some(connection) = &*lock(shared) {
+        return Ok(connection.clone());
+    }
+    let connection = pool.get().await.map_err(|error| away(&error))?;
+    let connection = ClusterConnection::clone(&connection);
+    *lock(shared) = Some(connection.clone());
+    Ok(connection)
+}
+
+fn away(error: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::Unavailable, format!("Redis: {error}"))
+}
+
+fn take<T>(shared: &Mutex<Option<T>>) -> Option<T> {
+    lock(shared).take()
+}
+
+fn lock<T>(shared: &Mutex<Option<T>>) -> std::sync::MutexGuard<'_, Option<T>> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -5,7 +5,8 @@
 //! stands for; [`shards`] is the question a gateway asks of the shards, [`turn`] one of its answers;
 //! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
-//! [`drain`] and [`telemetry`] are the frame of a process.
+//! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] the flags that
+//! all of them have.
 //!
 //! Nothing here knows the Goma protocol but the key of a file, and nothing keeps state between
 //! requests but connections.
@@ -17,7 +18,9 @@ pub mod drain;
 pub mod entry;
 pub mod error;
 pub mod file_key;
+pub mod program;
 pub mod reapi;
+pub mod remote_args;
 pub mod shard_wire;
 pub mod shards;
 pub mod telemetry;

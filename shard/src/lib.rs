@@ -2,19 +2,25 @@
 //!
 //! In reading order: [`facts`] is where small facts outlive a process; [`presence`] remembers what
 //! the CAS was seen to hold; [`upload`] makes blobs present, each once; [`files`] knows which file
-//! key is which digest and assembles large files; [`joins`] has equal actions run once; [`LocalShard`] puts them together as the
-//! `Shards` of one process.
+//! key is which digest and assembles large files; [`contents`] keeps what passed through lately;
+//! [`joins`] has equal actions run once. [`LocalShard`] puts them together, [`upkeep`] is what it
+//! does by itself, [`service`] serves it to gateways, [`server`] is the program `goma-shard`.
 //!
-//! A shard holds no contents beyond an upload: the CAS is the only durable store of them.
+//! Nothing relies on contents that a shard holds: the CAS is the only durable store of them.
 
+mod args;
 mod contents;
 pub mod facts;
 mod files;
 mod joins;
 mod local;
 mod presence;
+mod server;
+mod service;
 mod single_flight;
 mod upkeep;
 mod upload;
 
+pub use args::Cli;
 pub use local::{LocalShard, ShardConfig};
+pub use server::run;

@@ -1,0 +1,117 @@
+//! The program `goma-shard`: puts a shard together, serves it until it is drained.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use goma_common::drain::{Drain, on_signals};
+use goma_common::program::Failure;
+use goma_common::reapi;
+use goma_proto::shard::shard_client::ShardClient;
+use goma_proto::shard::shard_server::ShardServer;
+use goma_proto::shard::{BumpEpochRequest, DescribeResponse};
+use tokio::net::TcpListener;
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use crate::args::{Admin, Cli, Command, ShardArgs};
+use crate::facts::{Facts, Memory, Redis};
+use crate::local::LocalShard;
+use crate::service::Service;
+
+/// The largest message of a gateway: contents are packed to stay below it.
+const MAX_MESSAGE: usize = 4 << 20;
+/// How long gateways may need to see that we are draining before calls are no longer taken.
+const UNREADY: Duration = Duration::from_secs(2);
+/// Calls under way at the drain end by then; what waits for an action is run by whoever waits.
+const DRAIN: Duration = Duration::from_secs(10);
+/// A gateway that was cut off or paused gives up its leases after about this.
+const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// How long an operator's verb waits for a shard.
+const ADMIN: Duration = Duration::from_secs(10);
+
+/// Runs the program to its end.
+///
+/// # Errors
+/// Before anything is served, naming the flag; or a verb's.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Some(Command::Admin(Admin::BumpEpoch { shard })) => bump_epoch(&shard).await,
+        None => serve(cli.shard).await,
+    }
+}
+
+async fn serve(args: ShardArgs) -> Result<(), Failure> {
+    let drain = Drain::new();
+    let signals = on_signals(drain.clone()).map_err(Failure::start)?;
+    let backend = args.remote.config().map_err(Failure::configuration)?;
+    let backend = reapi::connect(&backend).map_err(Failure::configuration)?;
+    let facts: Arc<dyn Facts> = match args.redis()? {
+        Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
+        None => {
+            tracing::warn!(
+                "no --redis-url: what this shard knows ends with it, and clients will send files \
+                 again after a restart"
+            );
+            Arc::new(Memory::new(args.memory.memory_entries))
+        }
+    };
+    let listener = TcpListener::bind(args.listen).await;
+    let listener =
+        listener.map_err(|error| Failure::Start(format!("--listen {}: {error}", args.listen)))?;
+    let address = listener.local_addr().map_err(Failure::start)?;
+    let shard = LocalShard::start(args.config(), facts.clone(), backend).map_err(Failure::start)?;
+    let name = args.name.unwrap_or_default();
+    let described =
+        DescribeResponse { name: name.clone(), weight: args.weight, backend: args.remote.told() };
+    let service = Service::new(described, Arc::new(shard), args.memory.max_upload_bytes);
+    let service = ShardServer::new(service)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(usize::MAX);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ShardServer<Service>>().await;
+
+    let ending = drain.clone();
+    let incoming = TcpListenerStream::new(listener).map(|stream| {
+        // Small answers must not wait for acknowledgements.
+        stream.inspect(|stream| drop(stream.set_nodelay(true)))
+    });
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(16 << 20)
+        .add_service(health_service)
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async move {
+            ending.begun().await;
+            health.set_not_serving::<ShardServer<Service>>().await;
+            tokio::time::sleep(UNREADY).await;
+        });
+    tracing::info!(%address, name, backend = args.remote.told(), "listening");
+    let served = tokio::select! {
+        served = server => served,
+        // Waits of gateways for an action outlast a drain; cut off, they run it themselves.
+        () = async { drain.begun().await; tokio::time::sleep(UNREADY + DRAIN).await } => Ok(()),
+    };
+    facts.flush().await;
+    signals.abort();
+    tracing::info!("ended");
+    served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
+}
+
+async fn bump_epoch(shards: &[String]) -> Result<(), Failure> {
+    for shard in shards {
+        let failed = |why: String| Failure::Start(format!("--shard {shard}: {why}"));
+        let channel = tonic::transport::Endpoint::from_shared(format!("http://{shard}"))
+            .map_err(|error| Failure::Configuration(format!("--shard {shard}: {error}")))?
+            .timeout(ADMIN)
+            .connect_timeout(ADMIN)
+            .connect_lazy();
+        let bumped = ShardClient::new(channel).bump_epoch(BumpEpochRequest {}).await;
+        let epoch =
+            bumped.map_err(|status| failed(status.message().to_owned()))?.into_inner().epoch;
+        println!("{shard}: epoch {epoch}");
+    }
+    Ok(())
+}

@@ -3,6 +3,7 @@
 use goma_common::{Code, Deadline};
 
 use super::Exec;
+use super::execute;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::toolchain::Toolchain;
@@ -62,7 +63,7 @@ pub(super) async fn verify(
     }
     let hashes = match exec.worker.hashes(properties, &paths, deadline).await {
         Err(error) if error.code == Code::Unimplemented => return impossible(error.message),
-        hashes => hashes?,
+        hashes => hashes.map_err(execute::refused)?,
     };
     let mut agrees = true;
     for ((path, expected), found) in expected.iter().zip(hashes) {

@@ -3,14 +3,14 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use goma_loadtest::{Client, Compile};
 use support::casd::Casd;
 use support::goma::{file, unknown_key};
 use support::process::{Program, free_port, temp_dir};
-use support::requests::{gcc_with_hash, object, refusal};
+use support::requests::{compiler_script, gcc_with_hash, object, refusal};
 use support::tree::{Tree, assert_success, stock_client};
 
 /// Small, and read by most C programs; a doctored one says so.
@@ -127,6 +127,15 @@ async fn a_compiler_that_differs_from_the_workers_is_refused_by_name() {
     compiler_is_compared(&program).await;
 }
 
+#[tokio::test]
+async fn a_compiler_that_the_worker_cannot_start_is_refused_in_the_workers_words() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &[]).await;
+    let request = compiler_script("/home/a", b"int x;\n", "#!/no/such/interpreter\n");
+    let why = refusal(&program.goma().exec(&request).await);
+    assert!(why.contains("tools/gcc") && why.contains("cannot run"), "{why}");
+}
+
 async fn compiler_is_compared(program: &Program) {
     let source = file(b"int compiler;\n");
     let same = gcc_with_hash("/home/a", &source, None);
@@ -150,12 +159,142 @@ async fn a_worker_that_is_not_ours_compiles_the_clients_headers() {
     casd.stop().await;
 }
 
+/// A copy of this machine's `/usr/include`, for a worker of its own kind.
+fn copied_include(dir: &Path) -> PathBuf {
+    let include = dir.join("include");
+    let copied = Command::new("cp").args(["-a", "/usr/include"]).arg(&include).status();
+    assert!(copied.expect("cp runs").success());
+    include
+}
+
+/// The object of a compile whose `header` is this machine's and this line.
+async fn object_with(client: &Client, mut compile: Compile, header: &str, line: &str) -> Vec<u8> {
+    let text = std::fs::read_to_string(header).expect("a header") + line;
+    compile.overrides.push((header.into(), text.into()));
+    let object = compile.cwd.join("a.o");
+    assert_success(&client.compile(compile).await);
+    std::fs::read(object).expect("an object")
+}
+
+fn holds(object: &[u8], name: &str) -> bool {
+    object.windows(name.len()).any(|window| window == name.as_bytes())
+}
+
+#[tokio::test]
+async fn a_source_of_the_system_is_the_clients() {
+    let (dir, tree) = (temp_dir(), sources());
+    let program = Program::proxy(dir.path(), &[]).await;
+    let client = stock_client(&program);
+    for compiler in ["gcc", "clang"] {
+        let compile = tree.command(&format!("{compiler} -x c -c {HEADER} -o a.o"));
+        let object = object_with(&client, compile, HEADER, "\nint doctored;\n").await;
+        assert!(holds(&object, "doctored"), "{compiler} compiled the worker's");
+    }
+}
+
+#[tokio::test]
+async fn headers_of_include_variables_are_the_clients() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &[]).await;
+    let client = stock_client(&program);
+    // The empty part is the current directory, where the second header is.
+    let source = "#include <ftp.h>\n#include <here.h>\nint x = HERE;\n";
+    let tree = Tree::new(&[("a.c", source), ("here.h", "#define HERE 1\n")]);
+    for compiler in ["gcc", "clang"] {
+        for variable in ["CPATH", "C_INCLUDE_PATH"] {
+            let mut compile = tree.command(&format!("{compiler} -c a.c -o a.o"));
+            compile.env.push((variable.to_owned(), "/usr/include/arpa:".to_owned()));
+            let header = "/usr/include/arpa/ftp.h";
+            let object = object_with(&client, compile, header, "\nint doctored;\n").await;
+            assert!(holds(&object, "doctored"), "{compiler}, {variable}: the worker's header");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_c_driver_finds_the_clients_headers_of_cplusplus() {
+    let (dir, tree) = (temp_dir(), sources());
+    let program = Program::proxy(dir.path(), &[]).await;
+    let client = stock_client(&program);
+    for line in ["gcc -std=c++17 -c a.cc -o a.o", "clang -std=c++17 -x c++ -c a.cc -o a.o"] {
+        // C++ headers read it too; where it differs they all are looked for among the client's.
+        let object = object_with(&client, tree.command(line), HEADER, "\nint doctored;\n").await;
+        assert!(holds(&object, "doctored"), "{line}");
+    }
+}
+
+/// A source so deep below its project that the way up is longer than the project's own path, which
+/// gcc would rather tell of system headers.
+fn deep_source(tree: &Tree) -> PathBuf {
+    let deep = tree.path("a/b/c/d/e/f/g/h");
+    std::fs::create_dir_all(&deep).expect("created");
+    let up = "../".repeat(8);
+    // Debug information tells where the type is declared.
+    let source = format!("#include <endian.h>\n#include \"{up}b.h\"\n__uint32_t typed;\n");
+    std::fs::write(deep.join("a.c"), source).expect("written");
+    tree.write("b.h", "int b;\n");
+    deep
+}
+
+async fn expect_local_paths(client: &Client, deep: &Path, flags: &[&str]) {
+    let line = [&["gcc"], flags, &["-MD", "-MF", "a.deps", "-c", "a.c", "-o", "a.o"]].concat();
+    let local = || {
+        let ended = Command::new(line[0]).args(&line[1..]).current_dir(deep).status();
+        assert!(ended.expect("it runs").success());
+    };
+    let read = |name: &str| std::fs::read(deep.join(name)).expect("a file");
+    local();
+    let wanted = (read("a.o"), words(&read("a.deps")));
+    // Another header that makes the same code, so that the client's are sent.
+    let compile = Compile::new(deep, line.iter().copied());
+    let object = object_with(client, compile, HEADER, "\n#define GOMA_UNUSED 1\n").await;
+    assert_eq!(words(&read("a.deps")), wanted.1);
+    assert!(object == wanted.0, "{flags:?}: not the local object");
+}
+
+#[tokio::test]
+async fn a_dependency_file_of_any_name_tells_the_clients_paths_from_any_depth() {
+    let (dir, tree) = (temp_dir(), sources());
+    let Some(casd) = Casd::start(dir.path(), None).await else { return };
+    let deep = deep_source(&tree);
+    let program = proxy_to(dir.path(), casd.port).await;
+    expect_local_paths(&stock_client(&program), &deep, &["-O2"]).await;
+    casd.stop().await;
+}
+
+#[tokio::test]
+async fn debug_information_tells_the_clients_paths_from_any_depth() {
+    let (dir, tree) = (temp_dir(), sources());
+    let deep = deep_source(&tree);
+    let program = Program::proxy(dir.path(), &[]).await;
+    expect_local_paths(&stock_client(&program), &deep, &["-g", "-O2"]).await;
+    // A map of the user's own is for the user's files.
+    let map = format!("-ffile-prefix-map={}=.", tree.dir().display());
+    expect_local_paths(&stock_client(&program), &deep, &["-g", "-O2", &map]).await;
+    assert!(program.log().contains(HEADER), "the client's headers were not sent");
+}
+
+#[tokio::test]
+async fn a_header_that_only_the_worker_has_hides_none_of_the_clients() {
+    let (dir, tree) = (temp_dir(), sources());
+    let include = copied_include(dir.path());
+    // Found before the client's, in a directory of which the client reads other files.
+    std::fs::write(
+        include.join("x86_64-linux-gnu/endian.h"),
+        format!("#include_next <endian.h>{DOCTORING}"),
+    )
+    .expect("written");
+    let Some(casd) = Casd::start(dir.path(), Some(&include)).await else { return };
+    let plain = local(&tree, false);
+    let program = proxy_to(dir.path(), casd.port).await;
+    expect(&stock_client(&program), tree.command(GCC), &tree, &plain).await;
+    casd.stop().await;
+}
+
 #[tokio::test]
 async fn a_worker_with_other_headers_never_puts_its_own_into_a_result() {
     let (dir, tree) = (temp_dir(), sources());
-    let include = dir.path().join("include");
-    let copied = Command::new("cp").args(["-a", "/usr/include"]).arg(&include).status();
-    assert!(copied.expect("cp runs").success());
+    let include = copied_include(dir.path());
     let header = include.join("endian.h");
     let text = std::fs::read_to_string(&header).expect("a header") + DOCTORING;
     std::fs::write(&header, text).expect("written");

@@ -4,7 +4,8 @@
 //! client's own path, which is always right and shares less; it is never refused.
 
 use Meaning::{
-    Absolute, CompilationDir, DebugInfo, NoDebugInfo, NoStdInc, NoStdIncxx, Path, Plain, Remap,
+    Absolute, CompilationDir, DebugInfo, LinkTime, NoDebugInfo, NoLinkTime, NoStdInc, NoStdIncxx,
+    Path, Plain, Remap,
 };
 use Shape::{Alone, Either, Joined, Prefix, Separate};
 
@@ -40,6 +41,10 @@ pub(crate) enum Meaning {
     Remap,
     /// The result holds the current directory whatever else is said.
     Absolute,
+    /// Code for a linker to compile on. gcc puts the current directory into it, clang does not.
+    LinkTime,
+    /// No such code.
+    NoLinkTime,
     /// No standard include directories.
     NoStdInc,
     /// No standard C++ include directories.
@@ -76,6 +81,8 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-include", Either, Path),
     ("-imacros", Either, Path),
     ("-B", Either, Path),
+    ("--gcc-toolchain=", Joined, Path),
+    ("-fuse-ld=", Joined, Path),
     ("-nostdinc", Alone, NoStdInc),
     ("-nostdinc++", Alone, NoStdIncxx),
     ("-nostdlib", Prefix, Plain),
@@ -120,6 +127,9 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-fcoverage-prefix-map=", Joined, Remap),
     ("-fprofile-prefix-map=", Joined, Remap),
     ("-fcoverage-mapping", Alone, Absolute),
+    ("-flto", Prefix, LinkTime),
+    ("-fno-lto", Alone, NoLinkTime),
+    ("-fembed-bitcode-marker", Alone, Absolute),
     ("-fprofile-arcs", Alone, Absolute),
     ("-ftest-coverage", Alone, Absolute),
     ("--coverage", Alone, Absolute),
@@ -135,6 +145,11 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-fsanitize-ignorelist=", Joined, Path),
     ("-fmodule", Prefix, Absolute),
     ("-fplugin=", Joined, Path),
+    ("-specs=", Joined, Path),
+    ("--specs=", Joined, Path),
+    ("--include-directory=", Joined, Path),
+    ("--include-directory", Separate, Path),
+    ("--include=", Joined, Path),
     ("-fpch", Prefix, Absolute),
     ("-frandom-seed=", Joined, Plain),
     ("-fdump", Prefix, Absolute),

@@ -2,11 +2,19 @@
 //! where it is compiled.
 //!
 //! [`flags`] is the table, [`tokens`] reads a command line by it, [`relocatable`] decides.
+//! [`language`], [`include_dirs`] and [`dependency_file`] each read one thing out of it.
 
+mod dependency_file;
 mod flags;
+mod include_dirs;
+mod language;
 mod relocatable;
 mod tokens;
 
+pub(crate) use dependency_file::dependency_file;
+pub(crate) use flags::Meaning;
+pub(crate) use include_dirs::{INCLUDE_VARIABLES, include_dirs};
+pub(crate) use language::is_cxx;
 pub(crate) use relocatable::{Relocation, relocation};
 pub(crate) use tokens::{Token, parse, render};
 
@@ -15,7 +23,7 @@ pub(crate) fn is_served(name: &str) -> bool {
     matches!(name, "gcc" | "g++" | "clang" | "clang++" | "cc" | "c++")
 }
 
-/// Whether the compiler reads C++ by its name, and so has the C++ system headers.
-pub(crate) fn is_cxx(name: &str) -> bool {
-    name.ends_with("++")
+/// Whether it is gcc or g++ by the name in the client's command_spec, and not clang.
+pub(crate) fn is_gcc(name: &str) -> bool {
+    !name.contains("clang")
 }

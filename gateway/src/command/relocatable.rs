@@ -16,8 +16,9 @@ pub(crate) enum Relocation {
 /// Decides by the arguments, and by the environment other than `PWD`. Pure.
 ///
 /// System paths do not count: they are the same for everybody.
-pub(crate) fn relocation(tokens: &[Token], env: &[(String, String)]) -> Relocation {
+pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) -> Relocation {
     let mut debug = None;
+    let mut link_time = None;
     let mut compilation_dir = false;
     for token in tokens {
         match token {
@@ -25,6 +26,9 @@ pub(crate) fn relocation(tokens: &[Token], env: &[(String, String)]) -> Relocati
             Token::Operand(name) if is_users(name) => return Relocation::Fixed(name.clone()),
             Token::Operand(_) => {}
             Token::Flag { flag, value, meaning, .. } => {
+                if let Some(path) = token.glued_paths().find(|path| !path.is_system()) {
+                    return Relocation::Fixed(format!("{flag}: {path}"));
+                }
                 let value = value.as_deref().unwrap_or("");
                 match meaning {
                     Meaning::Path if is_users(value) => {
@@ -35,6 +39,8 @@ pub(crate) fn relocation(tokens: &[Token], env: &[(String, String)]) -> Relocati
                     Meaning::DebugInfo => debug = Some(flag.clone()),
                     Meaning::NoDebugInfo => debug = None,
                     Meaning::CompilationDir => compilation_dir = true,
+                    Meaning::LinkTime => link_time = Some(flag.clone()),
+                    Meaning::NoLinkTime => link_time = None,
                     _ => {}
                 }
             }
@@ -42,6 +48,9 @@ pub(crate) fn relocation(tokens: &[Token], env: &[(String, String)]) -> Relocati
     }
     if let Some(flag) = debug.filter(|_| !compilation_dir) {
         return Relocation::Fixed(format!("{flag} without a compilation directory"));
+    }
+    if let Some(flag) = link_time.filter(|_| gcc) {
+        return Relocation::Fixed(flag);
     }
     for (name, value) in env {
         if name != "PWD" && value.split(':').any(is_users) {
@@ -61,8 +70,12 @@ mod tests {
     use super::*;
 
     fn check(line: &str) -> Relocation {
+        check_for(true, line)
+    }
+
+    fn check_for(gcc: bool, line: &str) -> Relocation {
         let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        relocation(&parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
+        relocation(gcc, &parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
     }
 
     #[test]
@@ -72,6 +85,9 @@ mod tests {
             "-g -ffile-compilation-dir=. -c a.c -o a.o",
             "-g -g0 -c a.c",
             "-DDIR=/home/u -c a.c",
+            "-flto -fno-lto -c a.c",
+            "-fplugin-arg-x-file=/usr/share/x -mllvm-like=data/home/u -c a.c",
+            "-Wl,-rpath,/home/u/lib -c a.c",
         ] {
             assert_eq!(check(line), Relocation::Relocatable, "{line}");
         }
@@ -88,14 +104,27 @@ mod tests {
             "-g -fdebug-prefix-map=/home/u=. -c a.c",
             "--coverage -c a.c",
             "-no-such-flag -c a.c",
+            "-fplugin-arg-x-file=/home/u/x -c a.c",
+            "-mfoo=/home/u/x -c a.c",
+            "-Wfoo=a,/home/u/x -c a.c",
+            "-fx=a:/home/u/x -c a.c",
+            "-O2 -flto=auto -c a.c",
+            "-specs=/home/u/specs -c a.c",
+            "--gcc-toolchain=/home/u/tc -c a.c",
         ] {
             assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
         }
     }
 
     #[test]
+    fn code_for_the_linker_holds_the_directory_with_gcc_alone() {
+        assert!(matches!(check_for(true, "-flto -c a.c"), Relocation::Fixed(_)));
+        assert_eq!(check_for(false, "-flto=thin -c a.c"), Relocation::Relocatable);
+    }
+
+    #[test]
     fn an_environment_variable_with_a_users_path_counts() {
         let env = [("CPATH".to_owned(), "/usr/include:/home/u/inc".to_owned())];
-        assert!(matches!(relocation(&[], &env), Relocation::Fixed(_)));
+        assert!(matches!(relocation(true, &[], &env), Relocation::Fixed(_)));
     }
 }

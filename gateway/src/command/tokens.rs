@@ -1,6 +1,7 @@
 //! A command line as flags with their values, and back.
 
 use super::flags::{Meaning, Shape, lookup};
+use crate::paths::AbsPath;
 
 /// One flag or operand of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +34,34 @@ impl Token {
         }
     }
 
-    /// With another path, where `map` gives one for the flag and its value.
-    pub(crate) fn map_path(mut self, map: impl FnOnce(&str, &str) -> Option<String>) -> Self {
-        if let Self::Flag { flag, value: Some(value), meaning: Meaning::Path, .. } = &mut self
-            && let Some(mapped) = map(flag, value)
-        {
-            *value = mapped;
-        }
-        self
+    /// A flag that is only itself.
+    pub(crate) fn plain(flag: String) -> Self {
+        Self::Flag { flag, value: None, separate: false, meaning: Meaning::Plain }
+    }
+
+    /// Absolute paths within an argument that is not read further: `-fx=/a`, `-iprefix/a`.
+    ///
+    /// What is passed to the linker does not count: it does not run.
+    pub(crate) fn glued_paths(&self) -> impl Iterator<Item = AbsPath> {
+        let arg = match self {
+            Self::Unknown(arg) => arg,
+            Self::Flag { flag, value: None, .. } if !flag.starts_with("-Wl,") => flag,
+            _ => "",
+        };
+        arg.split([',', '=', ':']).filter_map(|part| {
+            let at = part.find('/')?;
+            let begins = at == 0 || part.starts_with('-');
+            begins.then(|| AbsPath::parse(&part[at..]).ok()).flatten()
+        })
+    }
+
+    /// The command line that is handed on inside of this argument, and the name of whom it is for:
+    /// `-Wp,-Ix,-DY` is `-Wp,` and two flags.
+    pub(crate) fn handed_on(&self) -> Option<(&str, Vec<Token>)> {
+        let Self::Flag { flag, value: None, .. } = self else { return None };
+        let list = flag.strip_prefix("-Wp,").or_else(|| flag.strip_prefix("-Wa,"))?;
+        let words: Vec<String> = list.split(',').map(ToOwned::to_owned).collect();
+        Some((&flag[..flag.len() - list.len()], parse(&words)))
     }
 }
 

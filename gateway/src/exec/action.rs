@@ -9,9 +9,10 @@ use sha2::Digest as _;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::layout::Layout;
-use super::sysroot;
+use super::sysroot::Sysroot;
 use super::toolchain::{Laid, Toolchain};
 use super::tree::Tree;
+use crate::command;
 use crate::command_blob::{ActionBlob, CommandBlob};
 use crate::config::GatewayConfig;
 use crate::refusal::Refusal;
@@ -29,9 +30,10 @@ pub(crate) struct Plan {
     pub(crate) stored: Vec<Digest>,
     /// Expected outputs: the path that the command knows, and the client's name.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// A prefix that the command's paths have in place of `/`, where the client's system headers
-    /// were sent.
-    pub(crate) system_prefix: Option<String>,
+    /// The output that is a dependency file, by the client's name.
+    pub(crate) dependency_file: Option<String>,
+    /// Where the client's system headers stand, if they were sent.
+    pub(crate) sysroot: Option<Sysroot>,
 }
 
 /// Whose system headers a compile reads.
@@ -47,7 +49,8 @@ impl Plan {
     /// Plans a job.
     ///
     /// # Errors
-    /// [`Refusal::Impossible`] when inputs contradict each other.
+    /// [`Refusal::Impossible`] when inputs contradict each other, or an argument would reach system
+    /// files of the worker in place of the client's.
     pub(crate) fn new(
         job: &Job,
         inputs: &Inputs<'_>,
@@ -58,18 +61,16 @@ impl Plan {
         system: SystemFiles,
     ) -> Result<Self, Refusal> {
         let root = &layout.root;
-        let sysroot = sysroot::dir(&layout.top);
+        let sysroot = (system == SystemFiles::Clients).then(|| Sysroot::new(job, layout));
         let compiler = job.cwd.walk(&toolchain.program).ok().map(|walked| walked.path);
         let (system_files, files): (Vec<&(_, _)>, Vec<&(_, _)>) =
             inputs.files.iter().partition(|(input, _)| input.path.is_system());
         let mut sent = Vec::new();
         let mut salt = Salt::default();
         for (input, digest) in system_files {
-            match system {
-                SystemFiles::Workers => salt.add(input.path.as_str(), &digest.hash),
-                SystemFiles::Clients => {
-                    sent.push((sysroot::inside(&sysroot, &input.path), *digest))
-                }
+            match &sysroot {
+                None => salt.add(input.path.as_str(), &digest.hash),
+                Some(sysroot) => sent.push((sysroot.inside(&input.path), *digest)),
             }
         }
         for (path, hash) in &toolchain.system {
@@ -100,10 +101,9 @@ impl Plan {
         }
         let merkle = tree.finish(layout.base)?;
 
-        let prefix = sysroot.relative_to(&job.cwd);
-        let args = match system {
-            SystemFiles::Workers => job.args.clone(),
-            SystemFiles::Clients => sysroot::arguments(job, &layout.tokens, &prefix),
+        let args = match &sysroot {
+            None => job.args.clone(),
+            Some(sysroot) => sysroot.arguments(job)?,
         };
         let mut properties = properties.clone();
         if let Some(absolute_root) = &layout.absolute_root {
@@ -118,7 +118,7 @@ impl Plan {
             .collect();
         let command = CommandBlob {
             arguments: std::iter::once(toolchain.program.clone()).chain(args).collect(),
-            env: environment(job, layout),
+            env: environment(job, layout, sysroot.as_ref()),
             working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
             properties: &properties,
@@ -136,15 +136,20 @@ impl Plan {
         let digest = action.digest;
         let mut made = merkle.directories;
         made.extend([command, action]);
-        let system_prefix = (system == SystemFiles::Clients).then_some(prefix);
-        Ok(Self { action: digest, made, stored, outputs, system_prefix })
+        let dependency_file = dependency_file(job);
+        Ok(Self { action: digest, made, stored, outputs, dependency_file, sysroot })
     }
 }
 
 /// The client's variables. `PWD` is for those that must run in the client's own directory.
-fn environment(job: &Job, layout: &Layout) -> Vec<(String, String)> {
+fn environment(job: &Job, layout: &Layout, sysroot: Option<&Sysroot>) -> Vec<(String, String)> {
     let mut env = job.env.clone();
     env.retain(|(name, _)| name != "PWD");
+    if let Some(sysroot) = sysroot {
+        for (name, value) in &mut env {
+            *value = sysroot.variable(job, name, std::mem::take(value));
+        }
+    }
     if layout.fixed {
         env.push(("PWD".to_owned(), job.cwd.as_str().to_owned()));
     }
@@ -153,6 +158,12 @@ fn environment(job: &Job, layout: &Layout) -> Vec<(String, String)> {
     }
     env.sort_unstable();
     env
+}
+
+/// The output that the command line makes a dependency file.
+fn dependency_file(job: &Job) -> Option<String> {
+    let path = job.cwd.walk(&command::dependency_file(&job.tokens)?).ok()?.path;
+    job.outputs.iter().find(|output| output.path == path).map(|output| output.name.clone())
 }
 
 /// Files that the result depends on and that are not in the tree: the action must not be taken for

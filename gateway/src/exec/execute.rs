@@ -34,6 +34,8 @@ pub(super) async fn run(
             .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()))
             .await?;
         let error = match once(exec, plan, must_run, deadline).await {
+            Err(Refusal::Failed(error)) => error,
+            Err(refusal) => return Err(refusal),
             Ok(outcome) => match &outcome.lacking {
                 Some(name) if outcome.exit_status == 0 => {
                     return impossible(format!(
@@ -42,7 +44,6 @@ pub(super) async fn run(
                 }
                 _ => return Ok(outcome),
             },
-            Err(error) => error,
         };
         retries += 1;
         if !may_be_lost_inputs(&error) || retries > exec.config.max_retries {
@@ -62,21 +63,54 @@ async fn once(
     plan: &Plan,
     must_run: bool,
     deadline: Deadline,
-) -> Result<Outcome, Error> {
+) -> Result<Outcome, Refusal> {
     let executed = exec
         .backend
         .executor
         .execute(plan.action, must_run, deadline)
         .instrument(info_span!("execute", action = %plan.action))
-        .await?;
-    let deadline = deadline.at_most(exec.config.timeouts.outputs);
-    outputs::collect(exec, plan, executed.result, executed.cached, deadline)
-        .instrument(info_span!("outputs"))
         .await
+        .map_err(refused)?;
+    let deadline = deadline.at_most(exec.config.timeouts.outputs);
+    let collected = outputs::collect(exec, plan, executed.result, executed.cached, deadline)
+        .instrument(info_span!("outputs"))
+        .await?;
+    Ok(collected)
+}
+
+/// What a backend will not run, it will not run when asked again: a platform that no worker has, an
+/// instance that is not ours to use. As an answer with its words the client compiles by itself and
+/// its log tells why; as a 5xx it would ask again or fall back without a reason, and slow down.
+///
+/// Not `Unauthenticated`: a token that has run out is renewed, and the same call then passes.
+pub(super) fn refused(error: Error) -> Refusal {
+    match error.code {
+        Code::InvalidArgument | Code::PermissionDenied => Refusal::Impossible(error.message),
+        _ => Refusal::Failed(error),
+    }
 }
 
 /// Some backends name the lost blobs, some say only that something is missing, some call it
 /// internal; outputs that vanish before they are read are lost too.
 fn may_be_lost_inputs(error: &Error) -> bool {
     matches!(error.code, Code::MissingBlobs | Code::Internal | Code::NotFound | Code::DataLoss)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_backend_will_never_run_is_refused_in_its_words() {
+        for code in [Code::InvalidArgument, Code::PermissionDenied] {
+            match refused(Error::new(code, "no worker has property \"pool\"")) {
+                Refusal::Impossible(why) => assert!(why.contains("pool"), "{why}"),
+                other => panic!("{code:?}: {other:?}"),
+            }
+        }
+        for code in [Code::Unauthenticated, Code::Unavailable, Code::Internal, Code::MissingBlobs] {
+            let refusal = refused(Error::new(code, "later"));
+            assert!(matches!(refusal, Refusal::Failed(_)), "{code:?}: {refusal:?}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use goma_common::FileKey;
 use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
-use crate::command;
+use crate::command::{self, Token};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 use crate::source;
@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) args: Vec<String>,
     /// The same with the contents of `@files` in their places.
     pub(crate) expanded_args: Vec<String>,
+    /// The latter, read.
+    pub(crate) tokens: Vec<Token>,
     /// The variables that go along, sorted, each once.
     pub(crate) env: Vec<(String, String)>,
     /// Files that the compiler reads.
@@ -133,16 +135,16 @@ impl Job {
             arguments(request.expanded_arg)?
         };
 
+        let tokens = command::parse(&expanded_args);
         let compiler_path = spec.local_compiler_path.unwrap_or_default();
         if compiler_path.is_empty() {
             return invalid("no local_compiler_path");
         }
         let hash = spec.binary_hash.unwrap_or_default();
-        let include = if command::is_cxx(&name) {
-            spec.cxx_system_include_path
-        } else {
-            spec.system_include_path
-        };
+        let (c, cxx) = (spec.system_include_path, spec.cxx_system_include_path);
+        let (wanted, other) = if command::is_cxx(&name, &tokens) { (cxx, c) } else { (c, cxx) };
+        // The stock client fills in one of them, by what it takes the language for.
+        let include = if wanted.is_empty() { other } else { wanted };
         let compiler = Compiler {
             hash: sha256("binary_hash", &String::from_utf8_lossy(&hash))?,
             name,
@@ -164,6 +166,7 @@ impl Job {
             toolchain,
             args,
             expanded_args,
+            tokens,
             env: environment(&request.env),
             inputs: inputs(&cwd, request.input)?,
             outputs: outputs(&cwd, request.expected_output_files)?,
@@ -277,4 +280,36 @@ fn tool_files(
         Ok(ToolFile { path, kind })
     });
     files.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::request;
+    use super::*;
+
+    /// The include directories that are taken of these for C and C++.
+    fn include(line: &str, c: &[&str], cxx: &[&str]) -> String {
+        let mut request = request(line, &[]);
+        let spec = request.command_spec.get_or_insert_default();
+        spec.system_include_path = c.iter().map(|dir| (*dir).to_owned()).collect();
+        spec.cxx_system_include_path = cxx.iter().map(|dir| (*dir).to_owned()).collect();
+        let dirs = Job::parse(request).expect("a job").compiler.system_include;
+        dirs.iter().map(AbsPath::as_str).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_sources_language_chooses_the_include_directories() {
+        let (c, cxx) = (&["/usr/c"][..], &["/usr/cxx"][..]);
+        assert_eq!(include("gcc -c a.c", c, cxx), "/usr/c");
+        assert_eq!(include("gcc -c a.cc", c, cxx), "/usr/cxx");
+        assert_eq!(include("gcc -x c++ -c a.c", c, cxx), "/usr/cxx");
+        assert_eq!(include("g++ -c a.c", c, cxx), "/usr/cxx");
+        assert_eq!(include("g++ -x c -c a.c", c, cxx), "/usr/c");
+    }
+
+    #[test]
+    fn a_client_that_names_one_list_means_that_one() {
+        assert_eq!(include("gcc -c a.cc", &[], &["/usr/cxx"]), "/usr/cxx");
+        assert_eq!(include("gcc -c a.c", &[], &["/usr/cxx"]), "/usr/cxx");
+    }
 }

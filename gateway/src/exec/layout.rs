@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::toolchain::Toolchain;
-use crate::command::{self, Relocation, Token};
+use crate::command::{self, Relocation};
 use crate::config::AbsolutePaths;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
@@ -27,8 +27,6 @@ pub(crate) struct Layout {
     pub(crate) absolute_root: Option<String>,
     /// Whether the result depends on the client's directories.
     pub(crate) fixed: bool,
-    /// The command line after the compiler's name, read.
-    pub(crate) tokens: Vec<Token>,
     /// Directories that must exist, empty or not.
     pub(crate) dirs: BTreeSet<AbsPath>,
 }
@@ -52,8 +50,10 @@ impl Layout {
         absolute_paths: AbsolutePaths,
     ) -> Result<Self, Refusal> {
         let top = top(job, inputs, toolchain)?;
-        let tokens = command::parse(&job.expanded_args);
-        let relocation = command::relocation(&tokens, &job.env);
+        let relocation = match named_absolutely(job, inputs, toolchain) {
+            Some(path) => Relocation::Fixed(path),
+            None => command::relocation(command::is_gcc(&job.compiler.name), &job.tokens, &job.env),
+        };
         let mut root = top.clone();
         let mut base = Some(BASE);
         let mut absolute_root = None;
@@ -70,10 +70,26 @@ impl Layout {
                 }
             }
         }
-        let dirs = dirs(job, inputs, &tokens);
+        let dirs = dirs(job, inputs);
         let fixed = relocation != Relocation::Relocatable;
-        Ok(Self { root, top, base, absolute_root, fixed, tokens, dirs })
+        Ok(Self { root, top, base, absolute_root, fixed, dirs })
     }
+}
+
+/// What of the user's is reached by an absolute path though no flag says so: the compiler, a file of
+/// arguments, or an input, which then is included by that path.
+fn named_absolutely(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Option<String> {
+    let users = |name: &str| AbsPath::parse(name).is_ok_and(|path| !path.is_system());
+    if users(&toolchain.program) {
+        return Some(format!("compiler {}", toolchain.program));
+    }
+    let file = job.args.iter().find(|arg| arg.strip_prefix('@').is_some_and(users));
+    let named = || {
+        let mut files = inputs.files.iter().map(|(input, _)| input);
+        let input = files.find(|input| input.name.starts_with('/') && !input.path.is_system())?;
+        Some(format!("input {}", input.name))
+    };
+    file.cloned().or_else(named)
 }
 
 /// The nearest directory that holds the cwd and all files that are not the distribution's. One that
@@ -107,11 +123,11 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
 }
 
 /// The cwd, where outputs go, what is walked through, and the sysroot.
-fn dirs(job: &Job, inputs: &Inputs<'_>, tokens: &[Token]) -> BTreeSet<AbsPath> {
+fn dirs(job: &Job, inputs: &Inputs<'_>) -> BTreeSet<AbsPath> {
     let mut dirs = BTreeSet::from([job.cwd.clone()]);
     dirs.extend(job.outputs.iter().map(|output| output.path.parent()));
     dirs.extend(inputs.files.iter().flat_map(|(input, _)| input.through.iter().cloned()));
-    for token in tokens {
+    for token in &job.tokens {
         let Some((flag, value)) = token.path() else { continue };
         let Ok(walked) = job.cwd.walk(value) else { continue };
         dirs.extend(walked.through);
@@ -121,4 +137,38 @@ fn dirs(job: &Job, inputs: &Inputs<'_>, tokens: &[Token]) -> BTreeSet<AbsPath> {
     }
     dirs.retain(|dir| !dir.is_system());
     dirs
+}
+
+#[cfg(test)]
+mod tests {
+    use goma_common::Digest;
+
+    use super::super::testing::job;
+    use super::*;
+
+    fn is_fixed(job: &Job, program: &str) -> bool {
+        let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
+        let toolchain =
+            Toolchain { program: program.to_owned(), system: Vec::new(), files: Vec::new() };
+        let layout = Layout::of(job, &Inputs { files }, &toolchain, AbsolutePaths::Property);
+        layout.expect("it has a place").fixed
+    }
+
+    #[test]
+    fn what_is_reached_by_an_absolute_path_of_the_user_fixes_the_place() {
+        let plain = job("gcc -c a.c", &["a.c", "../b.h", "/usr/include/x.h"]);
+        assert!(!is_fixed(&plain, "/usr/bin/gcc"));
+        assert!(!is_fixed(&plain, "../tc/gcc"));
+        assert!(is_fixed(&plain, "/home/u/tc/gcc"));
+        assert!(is_fixed(&job("gcc -c a.c", &["a.c", "/home/u/src/b.h"]), "/usr/bin/gcc"));
+    }
+
+    #[test]
+    fn a_file_of_arguments_is_read_where_it_was_typed() {
+        for (typed, fixed) in [("@/home/u/src/a.rsp", true), ("@a.rsp", false)] {
+            let mut job = job("gcc -c a.c", &["a.c", "a.rsp"]);
+            job.args = vec![typed.to_owned()];
+            assert_eq!(is_fixed(&job, "/usr/bin/gcc"), fixed, "{typed}");
+        }
+    }
 }

@@ -14,7 +14,8 @@
 //! | outputs | [`outputs`] | the result as an answer |
 //!
 //! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
-//! system files may stand in for the client's, and [`sysroot`] lays those out where they may not.
+//! system files may stand in for the client's, and [`sysroot`] lays those out where they may not;
+//! [`placing`] moves the paths of the command line there.
 
 mod action;
 mod cached;
@@ -25,8 +26,11 @@ mod inputs;
 mod job;
 mod layout;
 mod outputs;
+mod placing;
 mod sysroot;
 mod system;
+#[cfg(test)]
+mod testing;
 mod toolchain;
 mod tree;
 

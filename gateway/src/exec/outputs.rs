@@ -9,7 +9,6 @@ use goma_proto::reapi::{self, ActionResult};
 
 use super::Exec;
 use super::action::Plan;
-use super::sysroot;
 use crate::outcome::{Contents, Outcome, OutputFile};
 use crate::output_views;
 
@@ -125,9 +124,10 @@ fn verified(digest: Digest, contents: Bytes) -> Result<Bytes> {
 
 /// Dependency files and diagnostics tell paths of the worker where the client's headers were sent.
 fn restored(plan: &Plan, name: &str, contents: Bytes) -> Bytes {
-    let Some(prefix) = &plan.system_prefix else { return contents };
-    if name.is_empty() || name.ends_with(".d") {
-        return sysroot::restore(&contents, prefix).into();
+    match &plan.sysroot {
+        Some(sysroot) if name.is_empty() || plan.dependency_file.as_deref() == Some(name) => {
+            sysroot.restore(&contents).into()
+        }
+        _ => contents,
     }
-    contents
 }

@@ -1,11 +1,16 @@
 //! May the worker's own system files stand in for the client's? Only where they are the same bytes.
 
+use std::collections::{BTreeSet, HashSet};
+
 use goma_common::{Code, Deadline};
 
 use super::Exec;
+use super::execute;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::toolchain::Toolchain;
+use crate::command;
+use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::{Properties, Sha256};
 
@@ -16,9 +21,7 @@ pub(crate) enum Expected {
     Compiler(Sha256),
     /// A header with this hash; else the client's is sent.
     Header(Sha256),
-    /// Nothing: a file there would be found before the client's own. Asked only of directories from
-    /// which the client read nothing; in others a file of that name belongs to the same packages,
-    /// and was passed over by `#include_next`.
+    /// Nothing: a file there would be found before the client's own.
     Nothing,
 }
 
@@ -32,20 +35,46 @@ pub(super) fn expectations(
     let mut expected: Vec<_> =
         compiler.map(|(path, hash)| (path.clone(), Expected::Compiler(*hash))).collect();
     let headers: Vec<_> = inputs.files.iter().filter(|(input, _)| input.path.is_system()).collect();
-    let dirs = &job.compiler.system_include;
-    let unread: Vec<bool> = dirs
-        .iter()
-        .map(|dir| !headers.iter().any(|(input, _)| input.path.is_within(dir)))
-        .collect();
+    let read: HashSet<&str> = headers.iter().map(|(input, _)| input.path.as_str()).collect();
+    let dirs = searched(job);
+    let mut nothing = BTreeSet::new();
     for (input, digest) in headers {
         expected.push((input.path.as_str().to_owned(), Expected::Header(digest.hash)));
         for (at, dir) in dirs.iter().enumerate() {
-            let Some(rest) = input.path.below(dir) else { continue };
-            let before = dirs[..at].iter().zip(&unread).filter(|(_, unread)| **unread);
-            expected.extend(before.map(|(dir, _)| (format!("{dir}/{rest}"), Expected::Nothing)));
+            let Some(rest) = input.path.below(dir).filter(|rest| !rest.is_empty()) else {
+                continue;
+            };
+            let before = dirs[..at].iter().filter(|dir| !is_passed_over(dir, rest, &read));
+            let before = before.map(|dir| format!("{}/{rest}", dir.as_str().trim_end_matches('/')));
+            nothing.extend(before.filter(|path| !read.contains(path.as_str())));
         }
     }
+    expected.extend(nothing.into_iter().map(|path| (path, Expected::Nothing)));
     expected
+}
+
+/// The system directories among those that are searched for headers, in order. The others are in
+/// the input root, where nothing is but the client's.
+fn searched(job: &Job) -> Vec<AbsPath> {
+    let builtin: Vec<String> =
+        job.compiler.system_include.iter().map(|dir| dir.as_str().to_owned()).collect();
+    command::include_dirs(&job.tokens, &job.env, &builtin)
+        .iter()
+        .filter_map(|dir| job.cwd.walk(dir).ok().map(|walked| walked.path))
+        .filter(AbsPath::is_system)
+        .collect()
+}
+
+/// Two headers of libstdc++ take the C library's by `#include_next` without reading their own
+/// wrapper of it. The wrappers are of the same package and release as they.
+fn is_passed_over(dir: &AbsPath, rest: &str, read: &HashSet<&str>) -> bool {
+    let takers: &[&str] = match rest {
+        "math.h" => &["cmath"],
+        "stdlib.h" => &["cstdlib", "bits/std_abs.h"],
+        _ => return false,
+    };
+    dir.as_str().contains("/c++/")
+        && takers.iter().any(|taker| read.contains(format!("{dir}/{taker}").as_str()))
 }
 
 /// Whether the worker has what is expected. A header that differs is a "no"; a compiler that differs
@@ -62,7 +91,7 @@ pub(super) async fn verify(
     }
     let hashes = match exec.worker.hashes(properties, &paths, deadline).await {
         Err(error) if error.code == Code::Unimplemented => return impossible(error.message),
-        hashes => hashes?,
+        hashes => hashes.map_err(execute::refused)?,
     };
     let mut agrees = true;
     for ((path, expected), found) in expected.iter().zip(hashes) {
@@ -96,4 +125,65 @@ fn differs(path: &str, hash: &Sha256, found: Option<Sha256>) -> String {
          workers, or name an image that has it",
         hex::encode(hash)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use goma_common::Digest;
+
+    use super::super::testing;
+    use super::*;
+
+    const CXX: &str = "/usr/include/c++/12";
+
+    /// Where nothing is to be on the worker.
+    fn nothing(line: &str, env: &str, builtin: &[&str], inputs: &[&str]) -> Vec<String> {
+        let mut request = testing::request(line, inputs);
+        request.env = vec![env.to_owned()];
+        request.command_spec.get_or_insert_default().system_include_path =
+            builtin.iter().map(|dir| (*dir).to_owned()).collect();
+        let job = Job::parse(request).expect("a job");
+        let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
+        let toolchain = Toolchain { program: String::new(), system: Vec::new(), files: Vec::new() };
+        let expected = expectations(&job, &Inputs { files }, &toolchain);
+        let nothing = expected.into_iter().filter(|(_, expected)| *expected == Expected::Nothing);
+        nothing.map(|(path, _)| path).collect()
+    }
+
+    #[test]
+    fn nothing_may_be_found_before_the_clients_header_in_any_directory() {
+        let builtin = ["/usr/gcc", "/usr/include"];
+        let inputs = ["a.c", "/usr/gcc/other.h", "/usr/include/sys/a.h"];
+        assert_eq!(nothing("gcc -c a.c", "X=", &builtin, &inputs), ["/usr/gcc/sys/a.h"]);
+        assert_eq!(
+            nothing("gcc -Iinc -I/usr/i -isystem /usr/s -c a.c", "CPATH=/usr/e:", &[], &[]),
+            [""; 0]
+        );
+        let all = "gcc -I/usr/i -isystem /usr/s -iquote /usr/q -idirafter /usr/a -c a.c";
+        assert_eq!(
+            nothing(all, "CPATH=:/usr/e", &["/usr/include"], &["/usr/include/x.h"]),
+            ["/usr/e/x.h", "/usr/i/x.h", "/usr/q/x.h", "/usr/s/x.h"]
+        );
+        assert_eq!(
+            nothing("gcc -idirafter /usr/a -c a.c", "X=", &["/usr/include"], &["/usr/a/x.h"]),
+            ["/usr/include/x.h"]
+        );
+    }
+
+    #[test]
+    fn a_wrapper_that_the_client_read_may_be_there() {
+        let read = ["/usr/gcc/limits.h", "/usr/include/limits.h"];
+        assert_eq!(nothing("gcc -c a.c", "X=", &["/usr/gcc", "/usr/include"], &read), [""; 0]);
+    }
+
+    #[test]
+    fn a_wrapper_that_libstdcxx_passes_over_may_be_there_with_what_passes_it_over() {
+        let wrapper = format!("{CXX}/math.h");
+        let cmath = format!("{CXX}/cmath");
+        let builtin = [CXX, "/usr/include"];
+        let is_banned =
+            |read: &[&str]| nothing("g++ -c a.cc", "X=", &builtin, read).contains(&wrapper);
+        assert!(is_banned(&["/usr/include/math.h"]));
+        assert!(!is_banned(&["/usr/include/math.h", cmath.as_str()]));
+    }
 }

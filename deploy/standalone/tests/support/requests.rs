@@ -34,6 +34,11 @@ pub fn gcc(cwd: &str, source: &str) -> ExecReq {
 /// A compiler of the client's own: a shell script that takes so long and copies its source.
 pub fn slow_gcc(cwd: &str, source: &[u8], seconds: u32) -> ExecReq {
     let script = format!("#!/bin/sh\nsleep {seconds}\nexec cp \"$2\" \"$4\"\n");
+    compiler_script(cwd, source, &script)
+}
+
+/// A compile of `a.c` by this script, which the client sends along.
+pub fn compiler_script(cwd: &str, source: &[u8], script: &str) -> ExecReq {
     let tool = ToolchainSpec {
         path: Some("tools/gcc".to_owned()),
         hash: Some(sha256(script.as_bytes())),

@@ -64,7 +64,7 @@ impl RedisServer {
     pub fn cli(&self, args: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(args).output();
-        String::from_utf8(output.expect("redis-cli").stdout).expect("UTF-8")
+        String::from_utf8_lossy(&output.expect("redis-cli").stdout).into_owned()
     }
 
     pub fn url(&self) -> String {

@@ -93,6 +93,9 @@ pub(crate) struct RedisArgs {
     /// File with the password, in place of the URL's; GOMA_REDIS_PASSWORD holds one directly
     #[arg(long, env = "GOMA_REDIS_PASSWORD_FILE", value_name = "FILE")]
     pub(crate) redis_password_file: Option<PathBuf>,
+    /// Certificate authority of a rediss:// server, PEM, in place of the system's
+    #[arg(long, env = "GOMA_REDIS_CA_CERTIFICATE", value_name = "FILE")]
+    pub(crate) redis_ca_certificate: Option<PathBuf>,
     /// How long the backend is taken to hold a blob after it said so; well under its retention
     #[arg(long, env = "GOMA_PRESENCE_LIFE", default_value = "4h", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub(crate) presence_life: Duration,
@@ -145,17 +148,24 @@ impl ShardArgs {
         if args.redis_url.is_empty() {
             return Ok(None);
         }
+        let read = |flag: &str, file: &PathBuf| {
+            std::fs::read_to_string(file).map_err(|error| {
+                Failure::Configuration(format!("{flag} {}: {error}", file.display()))
+            })
+        };
         let password = match &args.redis_password_file {
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-                let why = format!("--redis-password-file {}: {error}", file.display());
-                Failure::Configuration(why)
-            })?),
+            Some(file) => Some(read("--redis-password-file", file)?),
             None => std::env::var("GOMA_REDIS_PASSWORD").ok(),
+        };
+        let ca_certificate = match &args.redis_ca_certificate {
+            Some(file) => Some(read("--redis-ca-certificate", file)?.into_bytes()),
+            None => None,
         };
         Ok(Some(RedisConfig {
             urls: args.redis_url.clone(),
             username: args.redis_username.clone(),
             password: password.map(|password| password.trim_end().to_owned()),
+            ca_certificate,
             cluster: args.redis_cluster,
             namespace: self.remote.told(),
             mapping_life: args.mapping_life,

@@ -233,3 +233,13 @@ async fn a_wrong_password_is_an_error_without_the_password() {
     let error = Redis::new(&config(vec!["http://x".to_owned()])).err().expect("no URL of Redis");
     assert_eq!(error.code, Code::InvalidArgument);
 }
+
+#[tokio::test]
+async fn a_redis_that_speaks_tls_is_verified() {
+    let (redis, certificate) = RedisServer::tls();
+    let mut trusted = config(vec![format!("rediss://127.0.0.1:{}", redis.port)]);
+    let untrusted = Redis::new(&trusted).expect("a URL");
+    untrusted.epoch().await.expect_err("nobody vouches for it");
+    trusted.ca_certificate = Some(certificate);
+    Redis::new(&trusted).expect("a URL").epoch().await.expect("it is known");
+}

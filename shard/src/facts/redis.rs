@@ -41,6 +41,8 @@ pub struct RedisConfig {
     pub username: Option<String>,
     /// In place of what the URLs say. Never logged.
     pub password: Option<String>,
+    /// PEM of the certificate authority of a `rediss://` server, in place of the system's.
+    pub ca_certificate: Option<Vec<u8>>,
     /// Whether a single URL is that of a Redis Cluster.
     pub cluster: bool,
     /// Sets presence apart from that of other backends: the backend's address and instance.

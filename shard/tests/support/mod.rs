@@ -15,35 +15,71 @@ pub struct RedisServer {
     child: Option<Child>,
     dir: TempDir,
     pub port: u16,
-    cluster: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Single,
+    Node,
+    Tls,
 }
 
 impl RedisServer {
     /// Running and answering.
     pub fn start() -> Self {
-        Self::new(false)
+        Self::new(Kind::Single)
     }
 
     /// One node of a Redis Cluster that has yet to be made of them.
     pub fn node() -> Self {
-        Self::new(true)
+        Self::new(Kind::Node)
     }
 
-    fn new(cluster: bool) -> Self {
+    fn new(kind: Kind) -> Self {
         let dir = TempDir::new().expect("a directory");
-        let mut server = Self { child: None, dir, port: free_port(), cluster };
+        let mut server = Self { child: None, dir, port: free_port(), kind };
         server.restart();
         server
+    }
+
+    /// One that speaks TLS only, and the certificate of its authority.
+    pub fn tls() -> (Self, Vec<u8>) {
+        let dir = TempDir::new().expect("a directory");
+        let made = Command::new("openssl")
+            .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"])
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"])
+            .args(["-addext", "basicConstraints=critical,CA:FALSE"])
+            .args(["-keyout", "key.pem", "-out", "cert.pem"])
+            .current_dir(dir.path())
+            .output();
+        assert!(made.expect("openssl").status.success(), "a certificate");
+        let certificate = std::fs::read(dir.path().join("cert.pem")).expect("a certificate");
+        let mut server = Self { child: None, dir, port: free_port(), kind: Kind::Tls };
+        server.restart();
+        (server, certificate)
     }
 
     /// Starts it again, empty, where it was.
     pub fn restart(&mut self) {
         let mut command = Command::new("redis-server");
-        command.args(["--port", &self.port.to_string(), "--save", "", "--appendonly", "no"]);
-        command.args(["--bind", "127.0.0.1", "--dir", self.dir.path().to_str().expect("UTF-8")]);
-        if self.cluster {
-            command.args(["--cluster-enabled", "yes"]);
-        }
+        let port = self.port.to_string();
+        command.current_dir(self.dir.path());
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        match self.kind {
+            Kind::Single => command.args(["--port", &port]),
+            Kind::Node => command.args(["--port", &port, "--cluster-enabled", "yes"]),
+            Kind::Tls => command.args(["--port", "0", "--tls-port", &port]).args([
+                "--tls-cert-file",
+                "cert.pem",
+                "--tls-key-file",
+                "key.pem",
+                "--tls-ca-cert-file",
+                "cert.pem",
+                "--tls-auth-clients",
+                "no",
+            ]),
+        };
         let child = command.stdout(Stdio::null()).spawn();
         self.child = Some(child.expect("redis-server, which .ci/install installs"));
         let start = std::time::Instant::now();
@@ -63,7 +99,11 @@ impl RedisServer {
     /// What `redis-cli` prints for a command.
     pub fn cli(&self, args: &[&str]) -> String {
         let port = self.port.to_string();
-        let output = Command::new("redis-cli").args(["-p", &port]).args(args).output();
+        let mut command = Command::new("redis-cli");
+        if self.kind == Kind::Tls {
+            command.args(["--tls", "--insecure"]);
+        }
+        let output = command.args(["-p", &port]).args(args).output();
         String::from_utf8_lossy(&output.expect("redis-cli").stdout).into_owned()
     }
 
@@ -87,6 +127,7 @@ pub fn config(urls: Vec<String>) -> RedisConfig {
         urls,
         username: None,
         password: None,
+        ca_certificate: None,
         cluster: false,
         namespace: "backend".to_owned(),
         mapping_life: Duration::from_secs(3600),

@@ -10,7 +10,8 @@ use std::time::Duration;
 use deadpool_redis::redis::aio::{ConnectionLike, MultiplexedConnection};
 use deadpool_redis::redis::cluster_async::ClusterConnection;
 use deadpool_redis::redis::{
-    AsyncConnectionConfig, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo, Pipeline, cmd,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue,
+    IntoConnectionInfo, Pipeline, TlsCertificates, cmd,
 };
 use deadpool_redis::{cluster, redis};
 use futures::future::try_join_all;
@@ -52,7 +53,7 @@ impl Link {
                 if let Some(password) = &config.password {
                     settings = settings.set_password(password);
                 }
-                Ok(info.set_redis_settings(settings))
+                trusting(info.set_redis_settings(settings), config.ca_certificate.as_deref())
             })
             .collect();
         let mut nodes = nodes?;
@@ -150,6 +151,18 @@ impl Link {
             failed(&error)
         })
     }
+}
+
+/// With the operator's certificate authority, if there is one.
+fn trusting(info: ConnectionInfo, ca_certificate: Option<&[u8]>) -> Result<ConnectionInfo> {
+    let (Some(pem), ConnectionAddr::TcpTls { .. }) = (ca_certificate, info.addr()) else {
+        return Ok(info);
+    };
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(pem.to_vec()) };
+    let client = Client::build_with_tls(info, certificates).map_err(|error| {
+        Error::new(Code::InvalidArgument, format!("--redis-ca-certificate: {error}"))
+    })?;
+    Ok(client.get_connection_info().clone())
 }
 
 async fn run(pipeline: &Pipeline, mut connection: impl ConnectionLike) -> redis::RedisResult<()> {

@@ -1,12 +1,12 @@
 //! The command line, and what it means.
 
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use goma_common::program::Failure;
+use goma_common::remote_args::RemoteArgs;
 
 /// A Goma server in one process: turns compiles of Goma clients into Remote Execution API actions.
 ///
@@ -100,32 +100,20 @@ pub(crate) struct ProxyArgs {
     #[arg(long, value_enum, default_value_t = Auth::None)]
     pub(crate) auth: Auth,
 
-    /// REAPI backend, host:port [default: an embedded one on this machine]
-    #[arg(long, value_name = "HOST:PORT")]
-    pub(crate) remoteexec_addr: Option<String>,
-    /// REAPI instance name
-    #[arg(long, default_value = "", value_name = "NAME")]
-    pub(crate) remote_instance_name: String,
+    // Without an address there, the backend is an embedded one on this machine.
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
     /// Container image of the workers, docker://...@sha256:...
     #[arg(long, default_value = "", value_name = "IMAGE")]
     pub(crate) platform_container_image: String,
     /// Another platform property, NAME=VALUE; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) platform_property: Vec<(String, String)>,
-    /// Speak to the backend without TLS
-    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
-    pub(crate) insecure_remoteexec: bool,
-    /// Certificate authority, PEM, to trust for the backend beside the system's
-    #[arg(long, value_name = "FILE")]
-    pub(crate) additional_tls_certificate: Option<PathBuf>,
     /// How compiles whose result holds absolute paths are met [default: property with the embedded
     /// backend in a sandbox, else refuse]
     #[arg(long, value_enum)]
     pub(crate) absolute_paths: Option<AbsolutePaths>,
 
-    /// Tries of a call to the backend, the first included; 0 is as many as the deadline allows
-    #[arg(long, default_value_t = 5, value_name = "N")]
-    pub(crate) exec_max_retry_count: u32,
     /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub(crate) exec_missing_input_limit: usize,
@@ -200,34 +188,6 @@ pub(crate) struct ForeignArgs {
     pub(crate) redis_max_idle_conns: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) redis_max_active_conns: Option<String>,
-}
-
-/// Why the program ends other than well.
-#[derive(Debug)]
-pub enum Failure {
-    /// The command line asks for what cannot be; it names the flag.
-    Configuration(String),
-    /// The machine did not let us start.
-    Start(String),
-}
-
-impl Failure {
-    /// 64 for the command line, as in `sysexits.h`; 1 for the rest.
-    #[must_use]
-    pub fn exit_code(&self) -> ExitCode {
-        match self {
-            Self::Configuration(_) => ExitCode::from(64),
-            Self::Start(_) => ExitCode::FAILURE,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Configuration(why) | Self::Start(why) => f.write_str(why),
-        }
-    }
 }
 
 impl ProxyArgs {
@@ -337,10 +297,12 @@ mod tests {
              --exec-check-cache-timeout 3s --exec-execute-timeout=1m30s",
         );
         assert_eq!(cli.proxy.port, 5050);
-        assert!(cli.proxy.insecure_remoteexec);
+        assert!(cli.proxy.remote.insecure_remoteexec);
         assert_eq!(cli.proxy.timeouts.exec_execute_timeout, Duration::from_secs(90));
-        assert!(parse("remoteexec_proxy --insecure-remoteexec").proxy.insecure_remoteexec);
-        assert!(!parse("remoteexec_proxy -insecure-remoteexec=false").proxy.insecure_remoteexec);
+        assert!(parse("remoteexec_proxy --insecure-remoteexec").proxy.remote.insecure_remoteexec);
+        assert!(
+            !parse("remoteexec_proxy -insecure-remoteexec=false").proxy.remote.insecure_remoteexec
+        );
     }
 
     #[test]

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use goma_common::Digest;
 use goma_common::drain::{Drain, on_signals};
+use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
-use goma_common::{Digest, Error};
 use goma_gateway::worker::{Probed, WorkerFiles};
 use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig, Timeouts};
 use goma_shard::facts::{Embedded, Facts};
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 
-use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, Failure, ProxyArgs};
+use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, ProxyArgs};
 use crate::backend::{Backend, Config as BackendConfig, SandboxMode};
 use crate::own_disk::OwnDisk;
 
@@ -35,7 +36,7 @@ const CONNECTIONS: usize = 16;
 /// Before anything is served; naming the flag or file.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     let drain = Drain::new();
-    let signals = on_signals(drain.clone()).map_err(|error| Failure::Start(error.to_string()))?;
+    let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let ended = match cli.command {
         Some(Command::Backend(command)) => serve_backend(command, drain).await,
         None => serve_proxy(cli.proxy, drain).await,
@@ -63,15 +64,15 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
-    let address = listener.local_addr().map_err(|error| Failure::Start(error.to_string()))?;
+    let address = listener.local_addr().map_err(Failure::start)?;
 
-    let side = match &args.remoteexec_addr {
+    let side = match &args.remote.remoteexec_addr {
         Some(name) => Side::remote(&args, name)?,
         None => Side::embedded(&args, &data_dir).await?,
     };
     let facts_file = data_dir.join(format!("facts-{}.redb", side.name));
     let facts: Arc<dyn Facts> =
-        Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(start)?);
+        Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(Failure::start)?);
     let shard_config = ShardConfig {
         memory_entries: args.max_digest_cache_entries.max(1),
         presence_life: PRESENCE_LIFE,
@@ -80,7 +81,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         contents_disk: None,
     };
     let shard = LocalShard::start(shard_config, facts.clone(), side.backend.clone());
-    let shards = Arc::new(shard.map_err(start)?);
+    let shards = Arc::new(shard.map_err(Failure::start)?);
     let worker = match side.own_disk {
         Some(disk) => disk,
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
@@ -112,23 +113,10 @@ struct Side {
 
 impl Side {
     fn remote(args: &ProxyArgs, name: &str) -> Result<Self, Failure> {
-        let ca_certificate = match &args.additional_tls_certificate {
-            Some(file) => Some(std::fs::read(file).map_err(|error| {
-                let file = file.display();
-                Failure::Configuration(format!("--additional-tls-certificate {file}: {error}"))
-            })?),
-            None => None,
-        };
-        let config = RemoteConfig {
-            address: Address::Network(name.to_owned()),
-            instance: args.remote_instance_name.clone(),
-            tls: !args.insecure_remoteexec,
-            ca_certificate,
-            tries: tries(args),
-        };
-        let told = format!("{name}, instance {:?}", args.remote_instance_name);
+        let config = args.remote.config().map_err(Failure::configuration)?;
+        let told = format!("{name}, instance {:?}", config.instance);
         Ok(Self {
-            backend: reapi::connect(&config).map_err(configuration)?,
+            backend: reapi::connect(&config).map_err(Failure::configuration)?,
             name: Digest::of(told.as_bytes()).hex()[..16].to_owned(),
             told,
             absolute_paths: AbsolutePaths::Refuse,
@@ -143,17 +131,17 @@ impl Side {
             true => AbsolutePaths::Property,
             false => AbsolutePaths::Refuse,
         };
-        let own_disk = OwnDisk::look().await.map_err(start)?;
+        let own_disk = OwnDisk::look().await.map_err(Failure::start)?;
         let (connections, accepted) = mpsc::channel(CONNECTIONS);
         let config = RemoteConfig {
             address: Address::InProcess(connections),
-            instance: args.remote_instance_name.clone(),
+            instance: args.remote.remote_instance_name.clone(),
             tls: false,
             ca_certificate: None,
-            tries: tries(args),
+            tries: args.remote.tries(),
         };
         Ok(Self {
-            backend: reapi::connect(&config).map_err(configuration)?,
+            backend: reapi::connect(&config).map_err(Failure::configuration)?,
             name: "embedded".to_owned(),
             told: "embedded".to_owned(),
             absolute_paths,
@@ -198,7 +186,7 @@ async fn open_backend(args: &BackendArgs, data_dir: &Path) -> Result<Backend, Fa
     if let Some(jobs) = args.jobs {
         config.jobs = jobs.max(1);
     }
-    Backend::open(config).await.map_err(|error| Failure::Start(error.to_string()))
+    Backend::open(config).await.map_err(Failure::start)
 }
 
 fn gateway_config(args: &ProxyArgs, absolute_paths: AbsolutePaths) -> GatewayConfig {
@@ -230,14 +218,6 @@ fn gateway_config(args: &ProxyArgs, absolute_paths: AbsolutePaths) -> GatewayCon
     }
 }
 
-/// The original takes 0 for "no limit": the deadline is one.
-fn tries(args: &ProxyArgs) -> u32 {
-    match args.exec_max_retry_count {
-        0 => u32::MAX,
-        count => count,
-    }
-}
-
 fn data_dir(args: &BackendArgs) -> Result<PathBuf, Failure> {
     let dir = match &args.data_dir {
         Some(dir) => dir.clone(),
@@ -260,12 +240,4 @@ fn default_data_dir() -> Option<PathBuf> {
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     let bound = TcpListener::bind(address).await;
     bound.map_err(|error| Failure::Start(format!("cannot listen on {address}: {error}")))
-}
-
-fn start(error: Error) -> Failure {
-    Failure::Start(error.to_string())
-}
-
-fn configuration(error: Error) -> Failure {
-    Failure::Configuration(error.to_string())
 }

@@ -13,7 +13,7 @@ use super::goma::Goma;
 use super::{PATIENCE, eventually, http};
 
 /// Settings of whoever runs the tests that would change what the program does.
-const OTHERS: [&str; 4] = ["GOMA_DATA_DIR", "REDISHOST", "REDISPORT", "RUST_LOG"];
+const OTHERS: [&str; 3] = ["REDISHOST", "REDISPORT", "RUST_LOG"];
 static RUNS: AtomicU32 = AtomicU32::new(0);
 
 /// `remoteexec_proxy`, running. Dropping it kills it.
@@ -53,7 +53,9 @@ impl Program {
         let file = std::fs::File::create(&log).expect("a log file");
         let mut command = Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
         command.args(args).kill_on_drop(true);
-        for name in OTHERS {
+        let flags = std::env::vars_os().map(|(name, _)| name);
+        let flags = flags.filter(|name| name.as_encoded_bytes().starts_with(b"GOMA_"));
+        for name in flags.chain(OTHERS.map(Into::into)) {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file);

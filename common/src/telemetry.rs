@@ -3,8 +3,8 @@
 use std::fmt::{self, Write};
 use std::io::IsTerminal;
 
-use tracing::field::Field;
 use tracing::Dispatch;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::MakeWriter;
@@ -105,7 +105,8 @@ mod tests {
         let log = String::from_utf8(log).expect("text");
         assert_eq!(log.matches(ends_line).count(), 1, "{log:?}");
         assert!(log.ends_with('\n'), "{log:?}");
-        for told in ["refused: gone\\nERROR forged\\r\\u{1b}[2J", "error=gone\\n", "client=gone\\n"] {
+        for told in ["refused: gone\\nERROR forged\\r\\u{1b}[2J", "error=gone\\n", "client=gone\\n"]
+        {
             assert!(log.contains(told), "{told} in {log:?}");
         }
         assert!(log.contains("why=\"gone\\n"), "text is still quoted: {log:?}");

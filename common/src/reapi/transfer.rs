@@ -30,6 +30,10 @@ pub async fn fetch_all(
     let mut wanted: Vec<Digest> = digests.iter().copied().filter(|d| !d.is_empty()).collect();
     wanted.sort_unstable();
     wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    backend.limits.settle(backend.health.as_ref(), deadline).await;
     let (small, large): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|digest| backend.limits.fits_batch(digest.size));
     // A single blob costs one call either way, and a stream has no limit.

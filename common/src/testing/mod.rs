@@ -10,10 +10,12 @@ use goma_proto::reapi::{ActionResult, CacheCapabilities};
 
 use crate::deadline::Deadline;
 use crate::digest::Digest;
-use crate::entry::View;
+use crate::entry::{FileEntry, View};
 use crate::error::{Code, Error, Result};
+use crate::file_key::FileKey;
 use crate::reapi::limits::PER_BLOB;
 use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+use crate::shards::{Blob, Shards, Trust};
 
 /// Bytes in one message of a download stream.
 const PIECE: usize = 64 << 10;
@@ -29,6 +31,9 @@ struct State {
     blobs: HashMap<Digest, Bytes>,
     results: HashMap<Digest, ActionResult>,
     refused: HashSet<Digest>,
+    /// Streams that will break half way, of each kind.
+    broken_downloads: usize,
+    broken_uploads: usize,
     calls: Calls,
 }
 
@@ -45,6 +50,8 @@ pub struct Calls {
     pub uploads: Vec<Digest>,
     /// ByteStream uploads.
     pub upload_streams: usize,
+    /// ByteStream downloads.
+    pub download_streams: usize,
 }
 
 impl ScriptedBackend {
@@ -89,6 +96,16 @@ impl ScriptedBackend {
         }
     }
 
+    /// Breaks so many of the next downloads by stream, after their first piece.
+    pub fn break_downloads(&self, count: usize) {
+        self.state().broken_downloads = count;
+    }
+
+    /// Breaks so many of the next uploads by stream, after their last piece.
+    pub fn break_uploads(&self, count: usize) {
+        self.state().broken_uploads = count;
+    }
+
     /// Whether a blob is there.
     #[must_use]
     pub fn has(&self, digest: Digest) -> bool {
@@ -129,6 +146,37 @@ impl ScriptedBackend {
     }
 }
 
+/// Counts down; whether there was one left.
+fn take_one(left: &mut usize) -> bool {
+    let one = *left > 0;
+    *left = left.saturating_sub(1);
+    one
+}
+
+/// Shards that know no file key and put all contents straight into the CAS.
+#[async_trait]
+impl Shards for ScriptedBackend {
+    async fn resolve(&self, keys: &[FileKey], _: Deadline) -> Result<Vec<Option<FileEntry>>> {
+        Ok(vec![None; keys.len()])
+    }
+
+    async fn record(&self, _: Vec<(FileKey, FileEntry)>, _: Deadline) -> Result<()> {
+        Ok(())
+    }
+
+    async fn ensure(&self, blobs: Vec<Blob>, _: Trust, _: Deadline) -> Result<Vec<Digest>> {
+        for contents in blobs.iter().filter_map(|blob| blob.contents.clone()) {
+            self.put(contents);
+        }
+        let missing = blobs.iter().map(|blob| blob.digest).filter(|digest| !self.has(*digest));
+        Ok(missing.collect())
+    }
+
+    async fn forget(&self, _: &[Digest], _: Deadline) -> Result<()> {
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Cas for ScriptedBackend {
     async fn find_missing(&self, digests: &[Digest], _deadline: Deadline) -> Result<Vec<Digest>> {
@@ -162,6 +210,9 @@ impl Cas for ScriptedBackend {
     ) -> Result<()> {
         self.state().calls.upload_streams += 1;
         let pieces: Vec<Bytes> = pieces.try_collect().await?;
+        if take_one(&mut self.state().broken_uploads) {
+            return Err(Error::new(Code::Unavailable, "broken on purpose"));
+        }
         self.take(digest, pieces.concat().into())
     }
 
@@ -184,6 +235,12 @@ impl Cas for ScriptedBackend {
         let mut pieces = Vec::new();
         while !rest.is_empty() {
             pieces.push(Ok(rest.split_to(rest.len().min(PIECE))));
+        }
+        let mut state = self.state();
+        state.calls.download_streams += 1;
+        if take_one(&mut state.broken_downloads) {
+            pieces.truncate(1);
+            pieces.push(Err(Error::new(Code::Unavailable, "broken on purpose")));
         }
         Ok(stream::iter(pieces).boxed())
     }

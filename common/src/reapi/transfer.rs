@@ -128,3 +128,29 @@ async fn read_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result<Byte
     }
     Ok(contents.freeze())
 }
+
+/// Downloads the first `length` bytes of a blob that has as many, unverified, and hangs up.
+///
+/// # Errors
+/// `NotFound` when the blob is gone, or as the backend said.
+pub async fn fetch_start(
+    cas: &dyn Cas,
+    digest: Digest,
+    length: u64,
+    deadline: Deadline,
+) -> Result<Bytes> {
+    let length = usize::try_from(length)
+        .map_err(|_| Error::new(Code::ResourceExhausted, "larger than memory"))?;
+    // Some backends refuse to read up to a limit; all bear a reader that leaves.
+    restarting("ByteStream.Read", digest, deadline, || async move {
+        let mut pieces = cas.download_stream(View::whole(digest), deadline).await?;
+        let mut start = BytesMut::new();
+        while start.len() < length {
+            let ended = || Error::new(Code::Unavailable, "stream ended early");
+            let piece = pieces.next().await.ok_or_else(ended)??;
+            start.extend_from_slice(&piece[..piece.len().min(length - start.len())]);
+        }
+        Ok(start.freeze())
+    })
+    .await
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,6 +31,10 @@ pub struct ScriptedBackend {
 struct State {
     blobs: HashMap<Digest, Bytes>,
     results: HashMap<Digest, ActionResult>,
+    /// Of every other action.
+    any_result: Option<ActionResult>,
+    /// How long a download takes to begin.
+    slow: Duration,
     refused: HashSet<Digest>,
     /// Streams that will break half way, of each kind.
     broken_downloads: usize,
@@ -115,6 +120,16 @@ impl ScriptedBackend {
     /// Caches a result.
     pub fn put_result(&self, action: Digest, result: ActionResult) {
         self.state().results.insert(action, result);
+    }
+
+    /// Caches a result for every action that has none of its own.
+    pub fn put_any_result(&self, result: ActionResult) {
+        self.state().any_result = Some(result);
+    }
+
+    /// From now on takes so long to begin a download.
+    pub fn slow_downloads(&self, delay: Duration) {
+        self.state().slow = delay;
     }
 
     /// What it was asked so far.
@@ -221,6 +236,8 @@ impl Cas for ScriptedBackend {
         digests: &[Digest],
         _deadline: Deadline,
     ) -> Result<Vec<Result<Bytes>>> {
+        let slow = self.state().slow;
+        tokio::time::sleep(slow).await;
         Ok(digests.iter().map(|digest| self.read(digest)).collect())
     }
 
@@ -229,6 +246,8 @@ impl Cas for ScriptedBackend {
         view: View,
         _deadline: Deadline,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let slow = self.state().slow;
+        tokio::time::sleep(slow).await;
         let whole = self.read(&view.digest)?;
         let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let mut rest = whole.slice(at(view.offset)..at(view.offset + view.length));
@@ -254,7 +273,8 @@ impl ActionCache for ScriptedBackend {
         _inline_outputs: &[String],
         _deadline: Deadline,
     ) -> Result<Option<ActionResult>> {
-        Ok(self.state().results.get(&action).cloned())
+        let state = self.state();
+        Ok(state.results.get(&action).or(state.any_result.as_ref()).cloned())
     }
 }
 

@@ -33,8 +33,13 @@ struct Endless;
 
 #[async_trait]
 impl Executor for Endless {
-    async fn execute(&self, _: Digest, _: bool, _: Deadline) -> goma_common::Result<Executed> {
-        pending().await
+    async fn execute(
+        &self,
+        _: Digest,
+        _: bool,
+        deadline: Deadline,
+    ) -> goma_common::Result<Executed> {
+        deadline.bound("Execute", pending()).await
     }
 }
 

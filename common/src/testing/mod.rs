@@ -155,6 +155,15 @@ impl ScriptedBackend {
         Ok(())
     }
 
+    async fn be_slow(&self, deadline: Deadline) -> Result<()> {
+        let slow = tokio::time::sleep(self.state().slow);
+        let begun = async {
+            slow.await;
+            Ok(())
+        };
+        deadline.bound("download", begun).await
+    }
+
     fn read(&self, digest: &Digest) -> Result<Bytes> {
         let gone = || Error::new(Code::NotFound, format!("no blob {digest}"));
         self.state().blobs.get(digest).cloned().ok_or_else(gone)
@@ -234,20 +243,18 @@ impl Cas for ScriptedBackend {
     async fn download_batch(
         &self,
         digests: &[Digest],
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<Vec<Result<Bytes>>> {
-        let slow = self.state().slow;
-        tokio::time::sleep(slow).await;
+        self.be_slow(deadline).await?;
         Ok(digests.iter().map(|digest| self.read(digest)).collect())
     }
 
     async fn download_stream(
         &self,
         view: View,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let slow = self.state().slow;
-        tokio::time::sleep(slow).await;
+        self.be_slow(deadline).await?;
         let whole = self.read(&view.digest)?;
         let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let mut rest = whole.slice(at(view.offset)..at(view.offset + view.length));

@@ -13,7 +13,7 @@ fn members(count: usize) -> Vec<Member> {
     (0..count).map(|at| Member { name: format!("shard-{at}"), weight: 1 }).collect()
 }
 
-#[divan::bench(args = [3, 30, 1_000])]
+#[divan::bench(args = [3, 30, 1_000], sample_size = 10_000)]
 fn owner(bencher: Bencher<'_, '_>, count: usize) {
     let ring = Ring::of(&members(count));
     // More of them than caches remember the way of.

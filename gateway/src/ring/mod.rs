@@ -26,6 +26,7 @@ mod watcher;
 
 pub use hash_ring::{Member, Ring};
 pub use member_list::{MemberList, NamedShard};
+pub(crate) use member_list::{distinct, host_and_port};
 pub use membership::Membership;
 pub use routed::Routed;
 pub use view::{Up, View};

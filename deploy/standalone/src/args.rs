@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 use goma_gateway::args::GatewayArgs;
+use goma_shard::RedisArgs;
+use goma_shard::facts::RedisConfig;
 
 /// A Goma server in one process: turns compiles of Goma clients into Remote Execution API actions.
 ///
@@ -83,6 +85,8 @@ pub(crate) struct ProxyArgs {
     pub(crate) remote: RemoteArgs,
     #[command(flatten)]
     pub(crate) gateway: GatewayArgs,
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
     /// File keys kept in memory
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     pub(crate) max_digest_cache_entries: usize,
@@ -158,14 +162,18 @@ impl ProxyArgs {
             (
                 foreign.redis_max_idle_conns.is_some(),
                 "--redis-max-idle-conns",
-                "facts are in --data-dir",
+                "a connection carries all calls",
             ),
             (
                 foreign.redis_max_active_conns.is_some(),
                 "--redis-max-active-conns",
-                "facts are in --data-dir",
+                "a connection carries all calls",
             ),
-            (foreign.redis_port.is_some(), "REDISPORT", "facts are in --data-dir"),
+            (
+                foreign.redis_port.is_some() && foreign.redis_host.is_none(),
+                "REDISPORT",
+                "facts are in --data-dir without REDISHOST or --redis-url",
+            ),
             (
                 foreign.exec_inventory_timeout.is_some(),
                 "--exec-inventory-timeout",
@@ -193,15 +201,23 @@ impl ProxyArgs {
                 foreign.insecure_skip_verify,
                 "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
             ),
-            (
-                foreign.redis_host.is_some(),
-                "REDISHOST: Redis (unset it to keep facts in --data-dir)",
-            ),
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
             return Err(Failure::Configuration(format!("{what} is not built yet")));
         }
         self.gateway.check(self.listen)
+    }
+
+    /// Where facts are kept, if not in --data-dir; the original's variables name a host and port.
+    ///
+    /// # Errors
+    /// Naming the flag whose file cannot be read.
+    pub(crate) fn redis(&mut self, namespace: &str) -> Result<Option<RedisConfig>, Failure> {
+        if let (true, Some(host)) = (self.redis.redis_url.is_empty(), &self.foreign.redis_host) {
+            let port = self.foreign.redis_port.as_deref().unwrap_or("6379");
+            self.redis.redis_url.push(format!("redis://{host}:{port}"));
+        }
+        self.redis.config(namespace)
     }
 }
 
@@ -234,6 +250,14 @@ mod tests {
         assert!(
             !parse("remoteexec_proxy -insecure-remoteexec=false").proxy.remote.insecure_remoteexec
         );
+    }
+
+    #[test]
+    fn the_originals_variables_name_a_redis() {
+        let mut proxy = parse("remoteexec_proxy --redis-host cache --redis-port 7000").proxy;
+        let redis = proxy.redis("backend").expect("reads").expect("Redis");
+        assert_eq!(redis.urls, ["redis://cache:7000"]);
+        assert!(parse("remoteexec_proxy").proxy.redis("backend").expect("reads").is_none());
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use goma_common::Digest;
 use goma_common::drain::{Drain, on_signals};
@@ -12,7 +11,7 @@ use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
 use goma_gateway::worker::{Probed, WorkerFiles};
 use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig};
-use goma_shard::facts::{Embedded, Facts};
+use goma_shard::facts::{Embedded, Facts, Redis};
 use goma_shard::{LocalShard, ShardConfig};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -25,8 +24,6 @@ use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, ProxyArgs};
 use crate::backend::{Backend, Config as BackendConfig, SandboxMode};
 use crate::own_disk::OwnDisk;
 
-/// Presence is believed for so long after the CAS confirmed it: well under any retention.
-const PRESENCE_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// Beside the shard's own memory in the same process the gateway's needs no more.
 const KEY_CACHE_ENTRIES: usize = 200_000;
 /// Connections to the embedded backend that may wait to be accepted.
@@ -62,7 +59,7 @@ async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Fail
     served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
 }
 
-async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
+async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
@@ -72,12 +69,17 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         Some(name) => Side::remote(&args, name)?,
         None => Side::embedded(&args, &data_dir).await?,
     };
-    let facts_file = data_dir.join(format!("facts-{}.redb", side.name));
-    let facts: Arc<dyn Facts> =
-        Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(Failure::start)?);
+    let presence_life = args.redis.presence_life;
+    let facts: Arc<dyn Facts> = match args.redis(&side.told)? {
+        Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
+        None => {
+            let file = data_dir.join(format!("facts-{}.redb", side.name));
+            Arc::new(Embedded::open(&file, presence_life).map_err(Failure::start)?)
+        }
+    };
     let shard_config = ShardConfig {
         memory_entries: args.max_digest_cache_entries.max(1),
-        presence_life: PRESENCE_LIFE,
+        presence_life,
         max_upload_bytes: 512 << 20,
         contents_memory: args.contents_memory_bytes,
         contents_disk: None,

@@ -11,7 +11,7 @@ pub enum Turn {
     /// The caller runs it, and tells the lease how it ended.
     Run(Lease),
     /// Somebody else ran it.
-    Ran(Result<Executed>),
+    Ran(Box<Result<Executed>>),
 }
 
 /// The right to run an action while the others wait. Dropping it lets the next of them run it.

@@ -32,7 +32,7 @@ impl Executor for Joined {
         match self.shards.join(action, skip_cache_lookup, deadline).await {
             Turn::Ran(outcome) => {
                 tracing::debug!(%action, "another gateway or request ran it");
-                outcome
+                *outcome
             }
             Turn::Run(lease) => {
                 let outcome = self.inner.execute(action, skip_cache_lookup, deadline).await;

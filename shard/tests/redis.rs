@@ -37,7 +37,7 @@ fn deadline() -> Deadline {
 
 #[tokio::test]
 async fn facts_are_shared_and_expire() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().await;
     let (one, other) = (redis.facts(), redis.facts());
     let files: Vec<_> = (0..3000).map(file).collect();
     one.put_mappings(files.clone()).await.expect("takes them");
@@ -64,7 +64,7 @@ async fn facts_are_shared_and_expire() {
 
 #[tokio::test]
 async fn another_epoch_is_seen_by_all_and_presence_of_another_backend_by_none() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().await;
     let (one, other) = (redis.facts(), redis.facts());
     let mut elsewhere = config(vec![redis.url()]);
     elsewhere.namespace = "another backend".to_owned();
@@ -85,7 +85,7 @@ async fn another_epoch_is_seen_by_all_and_presence_of_another_backend_by_none() 
 
 #[tokio::test]
 async fn while_redis_is_away_presence_is_unknown_at_once_and_mappings_are_waited_for() {
-    let mut redis = RedisServer::start();
+    let mut redis = RedisServer::start().await;
     let facts = redis.facts();
     let (key, entry) = file(1);
     facts.put_mappings(vec![(key, entry.clone())]).await.expect("takes it");
@@ -104,7 +104,7 @@ async fn while_redis_is_away_presence_is_unknown_at_once_and_mappings_are_waited
     let keys = [key];
     let mut waiting = Box::pin(facts.mappings(&keys));
     assert!((&mut waiting).now_or_never().is_none());
-    redis.restart();
+    redis.restart().await;
     assert_eq!(waiting.await.expect("answers"), [None], "it came back empty");
     facts.put_mappings(vec![(key, entry.clone())]).await.expect("takes it");
     assert_eq!(facts.mappings(&keys).await.expect("answers"), [Some(entry)]);
@@ -112,7 +112,7 @@ async fn while_redis_is_away_presence_is_unknown_at_once_and_mappings_are_waited
 
 #[tokio::test]
 async fn what_could_not_be_dropped_is_dropped_when_redis_is_back() {
-    let mut redis = RedisServer::start();
+    let mut redis = RedisServer::start().await;
     let facts = redis.facts();
     let a = Digest::of(b"a");
     facts.epoch().await.expect("an epoch");
@@ -133,7 +133,7 @@ async fn what_could_not_be_dropped_is_dropped_when_redis_is_back() {
 
 #[tokio::test]
 async fn a_shard_that_died_is_succeeded_with_all_that_it_knew() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().await;
     let cas = ScriptedBackend::default();
     let contents = Bytes::from_static(b"int x;");
     let digest = Digest::of(&contents);
@@ -164,7 +164,7 @@ async fn a_shard_that_died_is_succeeded_with_all_that_it_knew() {
 
 #[tokio::test]
 async fn a_store_that_was_emptied_gets_back_what_memory_holds() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().await;
     let shard = shard(Arc::new(redis.facts()), &ScriptedBackend::default());
     let files: Vec<_> = (0..2500).map(file).collect();
     shard.record(files.clone(), deadline()).await.expect("records");
@@ -184,7 +184,7 @@ async fn a_store_that_was_emptied_gets_back_what_memory_holds() {
 
 #[tokio::test]
 async fn a_redis_cluster_is_one_store() {
-    let nodes: Vec<RedisServer> = (0..3).map(|_| RedisServer::node()).collect();
+    let nodes = [RedisServer::node().await, RedisServer::node().await, RedisServer::node().await];
     let addresses = nodes.iter().map(|node| format!("127.0.0.1:{}", node.port));
     let made = Command::new("redis-cli")
         .args(["--cluster", "create"])
@@ -221,7 +221,7 @@ async fn a_redis_cluster_is_one_store() {
 
 #[tokio::test]
 async fn a_wrong_password_is_an_error_without_the_password() {
-    let redis = RedisServer::start();
+    let redis = RedisServer::start().await;
     redis.cli(&["CONFIG", "SET", "requirepass", "right"]);
     let mut wrong = config(vec![redis.url()]);
     wrong.password = Some("wr0ng-secret".to_owned());
@@ -236,7 +236,7 @@ async fn a_wrong_password_is_an_error_without_the_password() {
 
 #[tokio::test]
 async fn a_redis_that_speaks_tls_is_verified() {
-    let (redis, certificate) = RedisServer::tls();
+    let (redis, certificate) = RedisServer::tls().await;
     let mut trusted = config(vec![format!("rediss://127.0.0.1:{}", redis.port)]);
     let untrusted = Redis::new(&trusted).expect("a URL");
     untrusted.epoch().await.expect_err("nobody vouches for it");

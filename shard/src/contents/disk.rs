@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -111,7 +111,7 @@ impl Disk {
 
 type Index = Cache<Digest, (), ByBlocks, DefaultHashBuilder, Remove>;
 
-fn keep(dir: &PathBuf, index: &Index, digest: Digest, contents: &[u8]) -> io::Result<()> {
+fn keep(dir: &Path, index: &Index, digest: Digest, contents: &[u8]) -> io::Result<()> {
     let path = dir.join(name(&digest));
     let half = path.with_extension("part");
     fs::write(&half, contents)?;

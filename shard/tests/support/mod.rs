@@ -27,24 +27,24 @@ enum Kind {
 
 impl RedisServer {
     /// Running and answering.
-    pub fn start() -> Self {
-        Self::new(Kind::Single)
+    pub async fn start() -> Self {
+        Self::new(Kind::Single).await
     }
 
     /// One node of a Redis Cluster that has yet to be made of them.
-    pub fn node() -> Self {
-        Self::new(Kind::Node)
+    pub async fn node() -> Self {
+        Self::new(Kind::Node).await
     }
 
-    fn new(kind: Kind) -> Self {
+    async fn new(kind: Kind) -> Self {
         let dir = TempDir::new().expect("a directory");
         let mut server = Self { child: None, dir, port: free_port(), kind };
-        server.restart();
+        server.restart().await;
         server
     }
 
     /// One that speaks TLS only, and the certificate of its authority.
-    pub fn tls() -> (Self, Vec<u8>) {
+    pub async fn tls() -> (Self, Vec<u8>) {
         let dir = TempDir::new().expect("a directory");
         let made = Command::new("openssl")
             .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"])
@@ -56,12 +56,12 @@ impl RedisServer {
         assert!(made.expect("openssl").status.success(), "a certificate");
         let certificate = std::fs::read(dir.path().join("cert.pem")).expect("a certificate");
         let mut server = Self { child: None, dir, port: free_port(), kind: Kind::Tls };
-        server.restart();
+        server.restart().await;
         (server, certificate)
     }
 
     /// Starts it again, empty, where it was.
-    pub fn restart(&mut self) {
+    pub async fn restart(&mut self) {
         let mut command = Command::new("redis-server");
         let port = self.port.to_string();
         command.current_dir(self.dir.path());
@@ -85,7 +85,7 @@ impl RedisServer {
         let start = std::time::Instant::now();
         while self.cli(&["PING"]).trim() != "PONG" {
             assert!(start.elapsed() < PATIENCE, "redis-server does not answer");
-            std::thread::sleep(Duration::from_millis(20));
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

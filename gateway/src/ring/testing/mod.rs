@@ -148,7 +148,7 @@ impl Shards for Scripted {
                 Ok(ended.ok().and_then(|ended| ended.clone()))
             });
             match ended.await {
-                Ok(Some(outcome)) => return Turn::Ran(outcome),
+                Ok(Some(outcome)) => return Turn::Ran(Box::new(outcome)),
                 // The lease was dropped: the next one's turn.
                 Ok(None) => drop(self.state().turns.remove(&action)),
                 Err(_) => return Turn::Run(Lease::alone()),

@@ -140,7 +140,11 @@ impl Shards for Scripted {
                 let (told, turn) = watch::channel(None);
                 self.state().turns.insert(action, turn);
                 let (lease, end) = Lease::new();
-                tokio::spawn(async move { end.await.map(|end| told.send(Some(end))) });
+                tokio::spawn(async move {
+                    if let Ok(end) = end.await {
+                        told.send_replace(Some(end));
+                    }
+                });
                 return Turn::Run(lease);
             };
             let ended = deadline.bound("the turn", async {

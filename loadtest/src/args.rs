@@ -8,6 +8,8 @@ use goma_loadtest::build::BuildConfig;
 use goma_loadtest::http::Coding;
 use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 
+use crate::cluster_verbs::ClusterArgs;
+
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
 #[command(name = "goma-loadtest", version)]
@@ -23,6 +25,8 @@ pub(crate) enum Verb {
     Compile(CompileArgs),
     /// Sends all compiles of a compile_commands.json
     Build(BuildArgs),
+    /// Runs a whole cluster on this machine, and breaks it in parts
+    Cluster(ClusterArgs),
 }
 
 /// How to speak to which server.

@@ -8,6 +8,7 @@
 
 pub mod build;
 pub mod client;
+pub mod cluster;
 mod error;
 pub mod http;
 mod lock;

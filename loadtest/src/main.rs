@@ -1,6 +1,7 @@
 //! `goma-loadtest`: compiles on a Goma server, as one user or as many.
 
 mod args;
+mod cluster_verbs;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Compile(args) => compile(args).await,
         Verb::Build(args) => build(args).await,
+        Verb::Cluster(args) => cluster_verbs::run(args).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),

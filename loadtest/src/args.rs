@@ -8,6 +8,7 @@ use goma_loadtest::build::BuildConfig;
 use goma_loadtest::http::Coding;
 use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 
+use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
@@ -27,6 +28,8 @@ pub(crate) enum Verb {
     Build(BuildArgs),
     /// Runs a whole cluster on this machine, and breaks it in parts
     Cluster(ClusterArgs),
+    /// Builds over and over on a cluster of its own while parts of it fail, and checks each object
+    Chaos(ChaosArgs),
 }
 
 /// How to speak to which server.

@@ -134,7 +134,7 @@ async fn serve(config: Config) -> Result<u8> {
 }
 
 /// The signals that end a program in the foreground.
-fn stopped() -> Result<impl Future<Output = ()>> {
+pub(crate) fn stopped() -> Result<impl Future<Output = ()>> {
     let watch = |kind| {
         signal(kind)
             .map_err(|error| Error::Member { name: "cluster".into(), reason: error.to_string() })

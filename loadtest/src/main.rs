@@ -1,6 +1,7 @@
 //! `goma-loadtest`: compiles on a Goma server, as one user or as many.
 
 mod args;
+mod chaos_verb;
 mod cluster_verbs;
 
 use std::io::Write;
@@ -20,6 +21,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Compile(args) => compile(args).await,
         Verb::Build(args) => build(args).await,
+        Verb::Chaos(args) => chaos_verb::run(args).await,
         Verb::Cluster(args) => cluster_verbs::run(args).await,
     };
     match result {

@@ -17,12 +17,12 @@ use crate::error::{Error, Result};
 /// Blobs in one call; the answers name errors only.
 const BATCH: usize = 500;
 
-/// Deletes so many percent of the blobs in a backend's data directory, one at least if there is any.
+/// Deletes so many percent of the blobs in a store's directory, one at least if there is any.
 ///
 /// # Errors
 /// When the directory cannot be read.
-pub(super) fn lose(data_dir: &Path, percent: Percent) -> Result<Vec<Digest>> {
-    let mut files = blobs(&data_dir.join("blobs"))?;
+pub(super) fn lose(store: &Path, percent: Percent) -> Result<Vec<Digest>> {
+    let mut files = blobs(&store.join("blobs"))?;
     files.sort();
     fastrand::shuffle(&mut files);
     files.truncate(share(files.len(), percent));

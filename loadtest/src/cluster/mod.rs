@@ -272,7 +272,7 @@ impl Cluster {
         let backend = self.backend.ok_or_else(|| {
             Error::member(layout::BACKEND, "only an embedded one can be made to lose blobs")
         })?;
-        let dir = layout::backend_dir(&self.config.dir);
+        let dir = layout::backend_dir(&self.config.dir).join("backend");
         let lost = tokio::task::spawn_blocking(move || eviction::lose(&dir, percent)).await;
         let lost = lost.map_err(|error| Error::member(layout::BACKEND, error))??;
         let count = lost.len();

@@ -184,7 +184,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let mut process = shell("trap '' TERM; echo up; while :; do sleep 600; done", dir.path());
         process.start().expect("starts");
-        while std::fs::read(dir.path().join("it.log")).expect("a log").len() < 8 {
+        while std::fs::read(dir.path().join("it.log")).expect("a log") != b"up\n" {
             tokio::task::yield_now().await;
         }
         let error = process.terminate(Duration::from_secs(7)).await.expect_err("it stays");

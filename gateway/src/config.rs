@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 /// Settings of one gateway; every field has a flag in the programs that run it.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -32,12 +34,13 @@ pub struct GatewayConfig {
     pub key_cache_entries: usize,
 }
 
-/// Deadlines of the parts of a compile. All of them lie within the client's own 610 s.
+/// Deadlines of the parts of a compile. Whatever they are, a request is answered within 600 s of its
+/// arrival.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// Storing inputs and looking keys up.
     pub inputs: Duration,
-    /// Asking the action cache.
+    /// Asking the action cache; reading what a hit names is reading outputs.
     pub cached: Duration,
     /// The worker's time for the compiler.
     pub action: Duration,
@@ -48,7 +51,7 @@ pub struct Timeouts {
 }
 
 /// What to do with a compile whose result holds the directory that it ran in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AbsolutePaths {
     /// The backend lays the inputs out where the client has them, told by the platform property
     /// `InputRootAbsolutePath`.

@@ -23,4 +23,4 @@ mod upload;
 
 pub use args::Cli;
 pub use local::{LocalShard, ShardConfig};
-pub use server::run;
+pub use server::{Served, run, serve};

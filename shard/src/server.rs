@@ -27,6 +27,9 @@ const UNREADY: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_secs(10);
 /// A gateway that was cut off or paused gives up its leases after about this.
 const KEEP_ALIVE: Duration = Duration::from_secs(4);
+/// Flow-control windows that let one large blob pass without waiting for the other side.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 /// How long an operator's verb waits for a shard.
 const ADMIN: Duration = Duration::from_secs(10);
 
@@ -37,11 +40,66 @@ const ADMIN: Duration = Duration::from_secs(10);
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Some(Command::Admin(Admin::BumpEpoch { shard })) => bump_epoch(&shard).await,
-        None => serve(cli.shard).await,
+        None => run_shard(cli.shard).await,
     }
 }
 
-async fn serve(args: ShardArgs) -> Result<(), Failure> {
+/// What is served.
+pub struct Served {
+    /// Its place on the ring.
+    pub name: String,
+    /// Its share of the ring; 1 where all are equal.
+    pub weight: u32,
+    /// Address and instance of its backend, in words: its gateways' must be the same.
+    pub backend: String,
+    /// What answers.
+    pub shard: Arc<LocalShard>,
+    /// Bytes of large contents that may arrive at once.
+    pub max_arriving_bytes: u64,
+}
+
+/// Serves until the drain has begun and the calls under way have ended.
+///
+/// # Errors
+/// When the listener is broken.
+pub async fn serve(
+    served: Served,
+    listener: TcpListener,
+    drain: Drain,
+) -> Result<(), tonic::transport::Error> {
+    let described =
+        DescribeResponse { name: served.name, weight: served.weight, backend: served.backend };
+    let service = Service::new(described, served.shard, served.max_arriving_bytes);
+    let service = ShardServer::new(service)
+        .max_decoding_message_size(MAX_MESSAGE)
+        .max_encoding_message_size(usize::MAX);
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_serving::<ShardServer<Service>>().await;
+    let ending = drain.clone();
+    let incoming = TcpListenerStream::new(listener).map(|stream| {
+        // Small answers must not wait for acknowledgements.
+        stream.inspect(|stream| drop(stream.set_nodelay(true)))
+    });
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .add_service(health_service)
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async move {
+            ending.begun().await;
+            health.set_not_serving::<ShardServer<Service>>().await;
+            tokio::time::sleep(UNREADY).await;
+        });
+    tokio::select! {
+        ended = server => ended,
+        // Waits of gateways for an action outlast a drain; cut off, they run it themselves.
+        () = async { drain.begun().await; tokio::time::sleep(UNREADY + DRAIN).await } => Ok(()),
+    }
+}
+
+async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
     let drain = Drain::new();
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let backend = args.remote.config().map_err(Failure::configuration)?;
@@ -56,48 +114,24 @@ async fn serve(args: ShardArgs) -> Result<(), Failure> {
             Arc::new(Memory::new(args.memory.memory_entries))
         }
     };
-    let listener = TcpListener::bind(args.listen).await;
+    let bound = TcpListener::bind(args.listen).await;
     let listener =
-        listener.map_err(|error| Failure::Start(format!("--listen {}: {error}", args.listen)))?;
+        bound.map_err(|error| Failure::Start(format!("--listen {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(Failure::start)?;
     let shard = LocalShard::start(args.config(), facts.clone(), backend).map_err(Failure::start)?;
-    let name = args.name.unwrap_or_default();
-    let described =
-        DescribeResponse { name: name.clone(), weight: args.weight, backend: args.remote.told() };
-    let service = Service::new(described, Arc::new(shard), args.memory.max_upload_bytes);
-    let service = ShardServer::new(service)
-        .max_decoding_message_size(MAX_MESSAGE)
-        .max_encoding_message_size(usize::MAX);
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_serving::<ShardServer<Service>>().await;
-
-    let ending = drain.clone();
-    let incoming = TcpListenerStream::new(listener).map(|stream| {
-        // Small answers must not wait for acknowledgements.
-        stream.inspect(|stream| drop(stream.set_nodelay(true)))
-    });
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .http2_keepalive_timeout(Some(KEEP_ALIVE))
-        .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(16 << 20)
-        .add_service(health_service)
-        .add_service(service)
-        .serve_with_incoming_shutdown(incoming, async move {
-            ending.begun().await;
-            health.set_not_serving::<ShardServer<Service>>().await;
-            tokio::time::sleep(UNREADY).await;
-        });
-    tracing::info!(%address, name, backend = args.remote.told(), "listening");
-    let served = tokio::select! {
-        served = server => served,
-        // Waits of gateways for an action outlast a drain; cut off, they run it themselves.
-        () = async { drain.begun().await; tokio::time::sleep(UNREADY + DRAIN).await } => Ok(()),
+    let served = Served {
+        name: args.name.unwrap_or_default(),
+        weight: args.weight,
+        backend: args.remote.told(),
+        shard: Arc::new(shard),
+        max_arriving_bytes: args.memory.max_upload_bytes,
     };
+    tracing::info!(%address, name = served.name, backend = served.backend, "listening");
+    let ended = serve(served, listener, drain).await;
     facts.flush().await;
     signals.abort();
     tracing::info!("ended");
-    served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
+    ended.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
 }
 
 async fn bump_epoch(shards: &[String]) -> Result<(), Failure> {

@@ -6,22 +6,21 @@
 
 mod report;
 mod scenario;
-mod sources;
 mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::sources::Sources;
 use self::workload::Workload;
 use crate::build::{self, BuildConfig};
 use crate::client::{Client, ClientConfig};
 use crate::cluster::Cluster;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::http::Server;
+use crate::sources::{self, Sources};
 
 pub use report::{ChaosReport, ScenarioReport, Tally};
 pub use scenario::Scenario;
@@ -136,7 +135,7 @@ struct Builder {
 
 impl Builder {
     fn new(cluster: &Cluster, config: &ChaosConfig) -> Result<Self> {
-        let dir = |name: &str| fresh_dir(&config.dir.join(name));
+        let dir = |name: &str| sources::fresh_dir(&config.dir.join(name));
         let sources = dir("sources")?;
         let workload = match &config.project {
             Some(project) => Workload::of_project(project, &sources)?,
@@ -171,16 +170,4 @@ impl Builder {
         tally.add(&build::run(client, &config).await?);
         Ok(())
     }
-}
-
-/// The directory, empty.
-fn fresh_dir(dir: &Path) -> Result<PathBuf> {
-    match std::fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Error::file(dir, error));
-        }
-        _ => {}
-    }
-    std::fs::create_dir_all(dir).map_err(|error| Error::file(dir, error))?;
-    Ok(dir.to_owned())
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::sources::Sources;
 use crate::error::{Error, Result};
+use crate::sources::Sources;
 
 /// The source of rounds.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ const OLD: Duration = Duration::from_secs(60 * 60);
 
 /// The project's files.
 #[derive(Debug)]
-pub(super) struct Sources {
+pub(crate) struct Sources {
     dir: PathBuf,
     seed: u64,
     files: usize,
@@ -31,7 +31,7 @@ impl Sources {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(super) fn create(dir: &Path, seed: u64, files: usize) -> Result<Self> {
+    pub(crate) fn create(dir: &Path, seed: u64, files: usize) -> Result<Self> {
         let sources = Self { dir: dir.to_owned(), seed, files };
         for made in ["include", "src", "obj"] {
             let made = dir.join(made);
@@ -47,7 +47,7 @@ impl Sources {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(super) fn change(&self, round: usize) -> Result<()> {
+    pub(crate) fn change(&self, round: usize) -> Result<()> {
         let turn = round % SOURCE_TURN;
         let changed = (0..self.files).filter(|n| n % SOURCE_TURN == turn);
         changed.map(|n| self.write_source(n, round)).collect::<Result<()>>()?;
@@ -57,8 +57,13 @@ impl Sources {
         }
     }
 
+    /// The command of each compile, to be run in the project's directory.
+    pub(crate) fn argvs(&self) -> impl Iterator<Item = Vec<String>> {
+        (0..self.files).map(|n| command(n).split(' ').map(ToOwned::to_owned).collect())
+    }
+
     /// The list of compiles.
-    pub(super) fn compile_commands(&self) -> PathBuf {
+    pub(crate) fn compile_commands(&self) -> PathBuf {
         self.dir.join("compile_commands.json")
     }
 
@@ -67,7 +72,7 @@ impl Sources {
             serde_json::json!({
                 "directory": self.dir,
                 "file": format!("src/f{n}.c"),
-                "command": format!("gcc -O1 -Iinclude -c src/f{n}.c -o obj/f{n}.o"),
+                "command": command(n),
             })
         });
         serde_json::Value::from_iter(entries).to_string()
@@ -91,6 +96,10 @@ impl Sources {
         }
         Ok(())
     }
+}
+
+fn command(n: usize) -> String {
+    format!("gcc -O1 -Iinclude -c src/f{n}.c -o obj/f{n}.o")
 }
 
 fn header(seed: u64, n: usize, round: usize) -> String {
@@ -125,6 +134,21 @@ fn source(seed: u64, n: usize, round: usize) -> String {
         let _infallible = writeln!(text, "    x = h{h}_{}(x);", random.usize(..FUNCTIONS));
     }
     text + &format!("    printf(\"%s %u {round}\\n\", s, x);\n    return x;\n}}\n")
+}
+
+/// The directory, empty.
+///
+/// # Errors
+/// When it cannot be made so.
+pub(crate) fn fresh_dir(dir: &Path) -> Result<PathBuf> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Error::file(dir, error));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(dir).map_err(|error| Error::file(dir, error))?;
+    Ok(dir.to_owned())
 }
 
 /// The same for the same file in the same round, whatever else was made.

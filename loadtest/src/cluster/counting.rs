@@ -4,13 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
 use goma_proto::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
 use goma_proto::bytestream::{
     QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
     WriteResponse,
 };
-use goma_proto::longrunning::Operation;
+use goma_proto::longrunning::{Operation, operation};
 use goma_proto::reapi::action_cache_client::ActionCacheClient;
 use goma_proto::reapi::action_cache_server::{ActionCache, ActionCacheServer};
 use goma_proto::reapi::capabilities_client::CapabilitiesClient;
@@ -20,8 +22,8 @@ use goma_proto::reapi::content_addressable_storage_server as cas;
 use goma_proto::reapi::execution_client::ExecutionClient;
 use goma_proto::reapi::execution_server::{Execution, ExecutionServer};
 use goma_proto::reapi::{self, ActionResult, ServerCapabilities};
+use prost::Message as _;
 use tokio::net::TcpListener;
-use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::{Channel, Endpoint, Server};
@@ -207,7 +209,7 @@ impl ByteStream for Calls {
         let (metadata, extensions, pieces) = request.into_parts();
         let counters = Arc::clone(&self.counters);
         // One that breaks off is for the backend a write that is not whole.
-        let whole = pieces.map_while(Result::ok).map(move |piece| {
+        let whole = tokio_stream::StreamExt::map_while(pieces, Result::ok).map(move |piece| {
             if piece.write_offset == 0 && !piece.resource_name.is_empty() {
                 counters.written(&piece.resource_name);
             }
@@ -243,21 +245,47 @@ impl ActionCache for Calls {
 
 #[tonic::async_trait]
 impl Execution for Calls {
-    type ExecuteStream = Streaming<Operation>;
-    type WaitExecutionStream = Streaming<Operation>;
+    type ExecuteStream = BoxStream<'static, Result<Operation, Status>>;
+    type WaitExecutionStream = BoxStream<'static, Result<Operation, Status>>;
 
     async fn execute(
         &self,
         request: Request<reapi::ExecuteRequest>,
     ) -> Answer<Self::ExecuteStream> {
-        self.counters.executed(request.get_ref().action_digest.as_ref());
-        self.executions().execute(request).await
+        let action = request.get_ref().action_digest.clone();
+        self.counters.executed(action.as_ref());
+        let answer = self.executions().execute(request).await?;
+        let counters = Arc::clone(&self.counters);
+        Ok(answer.map(|operations| {
+            let counted = operations.map(move |operation| {
+                operation.inspect(|operation| {
+                    counters.operation(&operation.name, action.as_ref());
+                    count_end(&counters, operation);
+                })
+            });
+            counted.boxed()
+        }))
     }
 
     async fn wait_execution(
         &self,
         request: Request<reapi::WaitExecutionRequest>,
     ) -> Answer<Self::WaitExecutionStream> {
-        self.executions().wait_execution(request).await
+        let answer = self.executions().wait_execution(request).await?;
+        let counters = Arc::clone(&self.counters);
+        Ok(answer.map(|operations| {
+            let counted =
+                operations.map(move |operation| operation.inspect(|one| count_end(&counters, one)));
+            counted.boxed()
+        }))
+    }
+}
+
+/// Takes note of an operation that has ended, unless the backend knew its result already.
+fn count_end(counters: &Counters, operation: &Operation) {
+    let Some(operation::Result::Response(any)) = &operation.result else { return };
+    let ended = reapi::ExecuteResponse::decode(any.value.as_slice());
+    if ended.is_ok_and(|ended| ended.result.is_some() && !ended.cached_result) {
+        counters.ran(&operation.name);
     }
 }

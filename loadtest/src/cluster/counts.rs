@@ -1,6 +1,6 @@
 //! What reached the backend, counted: each blob and each action should once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Mutex;
 
@@ -14,6 +14,15 @@ use crate::lock::lock;
 pub(super) struct Counters {
     uploads: Mutex<HashMap<String, u64>>,
     executions: Mutex<HashMap<String, u64>>,
+    /// By the name of the operation.
+    operations: Mutex<HashMap<String, Operation>>,
+}
+
+/// What an Execute led to. Calls for the same action may be given the same operation.
+#[derive(Debug)]
+struct Operation {
+    action: String,
+    ran: bool,
 }
 
 /// How often things happened, since the start.
@@ -32,11 +41,13 @@ pub struct Counts {
     pub uploads: Times,
     /// Actions of Execute.
     pub executions: Times,
+    /// Actions that were run, and not found in the backend's cache or in the run of another call.
+    pub runs: Times,
 }
 
 impl Counters {
     pub(super) fn uploaded(&self, digest: Option<&Digest>) {
-        count(&self.uploads, name(digest));
+        count(&self.uploads, name_of(digest));
     }
 
     /// By a resource name, `[INSTANCE/]uploads/UUID/blobs/HASH/SIZE`.
@@ -46,15 +57,36 @@ impl Counters {
     }
 
     pub(super) fn executed(&self, action: Option<&Digest>) {
-        count(&self.executions, name(action));
+        count(&self.executions, name_of(action));
+    }
+
+    /// An operation of this action exists.
+    pub(super) fn operation(&self, name: &str, action: Option<&Digest>) {
+        let new = || Operation { action: name_of(action), ran: false };
+        lock(&self.operations).entry(name.to_owned()).or_insert_with(new);
+    }
+
+    /// An operation ran to its end.
+    pub(super) fn ran(&self, operation: &str) {
+        if let Some(operation) = lock(&self.operations).get_mut(operation) {
+            operation.ran = true;
+        }
     }
 
     pub(super) fn read(&self) -> Counts {
-        Counts { uploads: times(&self.uploads), executions: times(&self.executions) }
+        let operations = lock(&self.operations);
+        let ran: Vec<&str> =
+            operations.values().filter(|one| one.ran).map(|one| one.action.as_str()).collect();
+        let unique = ran.iter().collect::<HashSet<_>>().len() as u64;
+        Counts {
+            uploads: times(&self.uploads),
+            executions: times(&self.executions),
+            runs: Times { unique, total: ran.len() as u64 },
+        }
     }
 }
 
-fn name(digest: Option<&Digest>) -> String {
+fn name_of(digest: Option<&Digest>) -> String {
     digest.map(|digest| format!("{}/{}", digest.hash, digest.size_bytes)).unwrap_or_default()
 }
 
@@ -88,7 +120,21 @@ mod tests {
         let expected = Counts {
             uploads: Times { unique: 2, total: 3 },
             executions: Times { unique: 1, total: 1 },
+            runs: Times::default(),
         };
         assert_eq!(counters.read(), expected);
+    }
+
+    #[test]
+    fn an_operation_that_two_calls_were_given_ran_once() {
+        let counters = Counters::default();
+        let action = Digest { hash: "ab".into(), size_bytes: 3 };
+        for name in ["op1", "op1", "op2", "op3"] {
+            counters.operation(name, Some(&action));
+        }
+        for name in ["op1", "op1", "op2"] {
+            counters.ran(name);
+        }
+        assert_eq!(counters.read().runs, Times { unique: 1, total: 2 });
     }
 }

@@ -62,8 +62,9 @@ impl fmt::Display for Status {
         let title = ["link", "state", "address"].map(ToOwned::to_owned);
         f.write_str("\n")?;
         f.write_str(&table([title].into_iter().chain(links).collect()))?;
-        let Counts { uploads, executions } = &self.backend;
-        write!(f, "\nblobs uploaded: {uploads}; actions executed: {executions}\n")?;
+        let Counts { uploads, executions, runs } = &self.backend;
+        writeln!(f, "\nblobs uploaded: {uploads}")?;
+        writeln!(f, "actions sent: {executions}; of these run: {runs}")?;
         write!(f, "\ngoma-loadtest build --server {}", self.server)
     }
 }

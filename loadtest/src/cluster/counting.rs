@@ -141,6 +141,7 @@ impl cas::ContentAddressableStorage for Calls {
         &self,
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Answer<reapi::FindMissingBlobsResponse> {
+        self.counters.called("FindMissingBlobs", request.get_ref().blob_digests.len(), 0);
         self.cas().find_missing_blobs(request).await
     }
 
@@ -148,7 +149,10 @@ impl cas::ContentAddressableStorage for Calls {
         &self,
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Answer<reapi::BatchUpdateBlobsResponse> {
-        for blob in &request.get_ref().requests {
+        let blobs = &request.get_ref().requests;
+        let bytes = blobs.iter().map(|blob| blob.data.len()).sum();
+        self.counters.called("BatchUpdateBlobs", blobs.len(), bytes);
+        for blob in blobs {
             self.counters.uploaded(blob.digest.as_ref());
         }
         self.cas().batch_update_blobs(request).await
@@ -158,6 +162,7 @@ impl cas::ContentAddressableStorage for Calls {
         &self,
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Answer<reapi::BatchReadBlobsResponse> {
+        self.counters.called("BatchReadBlobs", request.get_ref().digests.len(), 0);
         self.cas().batch_read_blobs(request).await
     }
 
@@ -202,14 +207,17 @@ impl ByteStream for Calls {
     type ReadStream = Streaming<ReadResponse>;
 
     async fn read(&self, request: Request<ReadRequest>) -> Answer<Self::ReadStream> {
+        self.counters.called("Read", 1, 0);
         self.bytes().read(request).await
     }
 
     async fn write(&self, request: Request<Streaming<WriteRequest>>) -> Answer<WriteResponse> {
         let (metadata, extensions, pieces) = request.into_parts();
         let counters = Arc::clone(&self.counters);
+        counters.called("Write", 1, 0);
         // One that breaks off is for the backend a write that is not whole.
         let whole = tokio_stream::StreamExt::map_while(pieces, Result::ok).map(move |piece| {
+            counters.sent("Write", piece.data.len());
             if piece.write_offset == 0 && !piece.resource_name.is_empty() {
                 counters.written(&piece.resource_name);
             }
@@ -232,6 +240,7 @@ impl ActionCache for Calls {
         &self,
         request: Request<reapi::GetActionResultRequest>,
     ) -> Answer<ActionResult> {
+        self.counters.called("GetActionResult", 1, 0);
         self.results().get_action_result(request).await
     }
 
@@ -253,6 +262,7 @@ impl Execution for Calls {
         request: Request<reapi::ExecuteRequest>,
     ) -> Answer<Self::ExecuteStream> {
         let action = request.get_ref().action_digest.clone();
+        self.counters.called("Execute", 1, 0);
         self.counters.executed(action.as_ref());
         let answer = self.executions().execute(request).await?;
         let counters = Arc::clone(&self.counters);

@@ -1,6 +1,6 @@
 //! What reached the backend, counted: each blob and each action should once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Mutex;
 
@@ -16,6 +16,19 @@ pub(super) struct Counters {
     executions: Mutex<HashMap<String, u64>>,
     /// By the name of the operation.
     operations: Mutex<HashMap<String, Operation>>,
+    /// By the name of the method.
+    calls: Mutex<BTreeMap<String, Calls>>,
+}
+
+/// Calls of one method.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Calls {
+    /// Calls.
+    pub calls: u64,
+    /// Digests or blobs in them.
+    pub blobs: u64,
+    /// Bytes of contents in them.
+    pub bytes: u64,
 }
 
 /// What an Execute led to. Calls for the same action may be given the same operation.
@@ -35,7 +48,7 @@ pub struct Times {
 }
 
 /// What the backend was sent by gateways and shards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Blobs of BatchUpdateBlobs and Write, whatever came of them.
     pub uploads: Times,
@@ -43,9 +56,25 @@ pub struct Counts {
     pub executions: Times,
     /// Actions that were run, and not found in the backend's cache or in the run of another call.
     pub runs: Times,
+    /// By the method's name.
+    pub calls: BTreeMap<String, Calls>,
 }
 
 impl Counters {
+    /// A call of a method, with so many blobs or digests and so many bytes of contents.
+    pub(super) fn called(&self, method: &str, blobs: usize, bytes: usize) {
+        let mut calls = lock(&self.calls);
+        let counted = calls.entry(method.to_owned()).or_default();
+        counted.calls += 1;
+        counted.blobs += blobs as u64;
+        counted.bytes += bytes as u64;
+    }
+
+    /// More contents of a call that was counted.
+    pub(super) fn sent(&self, method: &str, bytes: usize) {
+        lock(&self.calls).entry(method.to_owned()).or_default().bytes += bytes as u64;
+    }
+
     pub(super) fn uploaded(&self, digest: Option<&Digest>) {
         count(&self.uploads, name_of(digest));
     }
@@ -82,6 +111,7 @@ impl Counters {
             uploads: times(&self.uploads),
             executions: times(&self.executions),
             runs: Times { unique, total: ran.len() as u64 },
+            calls: lock(&self.calls).clone(),
         }
     }
 }
@@ -120,9 +150,21 @@ mod tests {
         let expected = Counts {
             uploads: Times { unique: 2, total: 3 },
             executions: Times { unique: 1, total: 1 },
-            runs: Times::default(),
+            ..Counts::default()
         };
         assert_eq!(counters.read(), expected);
+    }
+
+    #[test]
+    fn calls_are_counted_by_method() {
+        let counters = Counters::default();
+        counters.called("FindMissingBlobs", 3, 0);
+        counters.called("FindMissingBlobs", 2, 0);
+        counters.called("Write", 1, 10);
+        counters.sent("Write", 5);
+        let counts = counters.read().calls;
+        assert_eq!(counts["FindMissingBlobs"], Calls { calls: 2, blobs: 5, bytes: 0 });
+        assert_eq!(counts["Write"], Calls { calls: 1, blobs: 1, bytes: 15 });
     }
 
     #[test]

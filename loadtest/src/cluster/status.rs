@@ -62,9 +62,20 @@ impl fmt::Display for Status {
         let title = ["link", "state", "address"].map(ToOwned::to_owned);
         f.write_str("\n")?;
         f.write_str(&table([title].into_iter().chain(links).collect()))?;
-        let Counts { uploads, executions, runs } = &self.backend;
+        let Counts { uploads, executions, runs, calls } = &self.backend;
         writeln!(f, "\nblobs uploaded: {uploads}")?;
         writeln!(f, "actions sent: {executions}; of these run: {runs}")?;
+        let rows = calls.iter().map(|(method, calls)| {
+            [
+                method.clone(),
+                calls.calls.to_string(),
+                calls.blobs.to_string(),
+                calls.bytes.to_string(),
+            ]
+        });
+        let title = ["call of the backend", "calls", "blobs", "bytes"].map(ToOwned::to_owned);
+        f.write_str("\n")?;
+        f.write_str(&table([title].into_iter().chain(rows).collect()))?;
         write!(f, "\ngoma-loadtest build --server {}", self.server)
     }
 }

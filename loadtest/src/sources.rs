@@ -49,8 +49,8 @@ impl Sources {
     /// When a file cannot be written.
     pub(crate) fn change(&self, round: usize) -> Result<()> {
         let turn = round % SOURCE_TURN;
-        let changed = (0..self.files).filter(|n| n % SOURCE_TURN == turn);
-        changed.map(|n| self.write_source(n, round)).collect::<Result<()>>()?;
+        let mut changed = (0..self.files).filter(|n| n % SOURCE_TURN == turn);
+        changed.try_for_each(|n| self.write_source(n, round))?;
         match round.is_multiple_of(HEADER_TURN) {
             true => self.write_header(round / HEADER_TURN % HEADERS, round),
             false => Ok(()),

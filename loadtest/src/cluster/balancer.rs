@@ -2,16 +2,26 @@
 
 /// What people deploy is what is tried here.
 const TEMPLATE: &str = include_str!("../../../deploy/haproxy.cfg");
-/// How a gateway's line begins there.
-const SERVER: &str = "  server gateway-";
+/// How the line of a gateway begins there.
+const SERVER: &str = "  server ";
 
 /// The configuration for so many gateways. Their addresses and its own come from the environment:
 /// `GOMA_LISTEN`, `GOMA_GATEWAY_1` and so on.
 pub(super) fn config(gateways: usize) -> String {
-    let rest = TEMPLATE.lines().filter(|line| !line.starts_with(SERVER)).map(ToOwned::to_owned);
-    let servers = (1..=gateways).map(|n| format!("{SERVER}{n} \"${{GOMA_GATEWAY_{n}}}\""));
-    // The servers are the end of the last section.
-    rest.chain(servers).map(|line| line + "\n").collect()
+    TEMPLATE.lines().flat_map(|line| lines(line, gateways)).map(|line| line + "\n").collect()
+}
+
+/// The line, or in place of the first gateway's one for each gateway.
+fn lines(line: &str, gateways: usize) -> Vec<String> {
+    if !line.starts_with(SERVER) {
+        return vec![line.to_owned()];
+    }
+    let (name, address) = ("-1 ", "_1}");
+    if !line.contains(name) {
+        return Vec::new();
+    }
+    let of = |n| line.replace(name, &format!("-{n} ")).replace(address, &format!("_{n}}}"));
+    (1..=gateways).map(of).collect()
 }
 
 #[cfg(test)]
@@ -23,6 +33,7 @@ mod tests {
         assert_eq!(config(2), TEMPLATE);
         let three = config(3);
         assert!(three.ends_with("  server gateway-3 \"${GOMA_GATEWAY_3}\"\n"));
-        assert!(!config(1).contains("gateway-2"));
+        assert!(three.contains("  server unready-3 \"${GOMA_GATEWAY_3}\" backup\n"));
+        assert!(!config(1).contains("-2 "));
     }
 }

@@ -38,9 +38,11 @@ pub(super) fn lose(store: &Path, percent: Percent) -> Result<Vec<Digest>> {
 pub(super) async fn tell(backend: Channel, instance: &str, lost: Vec<Digest>) -> Result<()> {
     let mut cas = ContentAddressableStorageClient::new(backend).max_decoding_message_size(64 << 20);
     for digests in lost.chunks(BATCH) {
-        let mut request = BatchReadBlobsRequest::default();
-        request.instance_name = instance.to_owned();
-        request.digests = digests.to_vec();
+        let request = BatchReadBlobsRequest {
+            instance_name: instance.to_owned(),
+            digests: digests.to_vec(),
+            ..Default::default()
+        };
         let read = cas.batch_read_blobs(request).await;
         read.map_err(|status| Error::member("backend", status.message()))?;
     }

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{self, Stream, StreamExt};
@@ -86,7 +87,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // On a thread of its own: it waits until nobody listens, which a task must not.
+            let ended = move || runtime.shutdown_timeout(Duration::from_secs(10));
+            std::thread::spawn(ended).join().expect("it ends");
         }
     }
 }
@@ -100,7 +103,7 @@ struct Service {
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn long() -> Deadline {
-    Deadline::after(std::time::Duration::from_secs(600))
+    Deadline::after(Duration::from_secs(600))
 }
 
 fn read<'a, T: TryFrom<&'a M, Error = Error>, M>(messages: &'a [M]) -> Result<Vec<T>, Status> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::cluster::table;
-use crate::report::BuildReport;
+use crate::report::{BuildReport, UnitReport};
 
 /// Failures that are told in full; the others are counted.
 const TOLD: usize = 50;
@@ -66,27 +66,17 @@ impl Tally {
             self.compiles += 1;
             self.cache_hits += usize::from(unit.compile.cache_hit);
             self.times.push(unit.compile.latency_ms);
-            let failure = match &unit.failure {
-                Some(failure) => Some(failure.clone()),
-                None if unit.compile.not_remote => Some("it ran locally".to_owned()),
-                None if unit.compile.exit_status != 0 => Some("the source is wrong".to_owned()),
-                None if !unit.different.is_empty() => None,
-                None if unit.identical.is_empty() => Some("no object was compared".to_owned()),
-                None => None,
-            };
+            let failure = failure(unit);
             self.failed += usize::from(failure.is_some());
             self.wrong += usize::from(!unit.different.is_empty());
             let wrong = unit.different.iter().map(|output| format!("{output} has other bytes"));
             for why in failure.into_iter().chain(wrong) {
-                if self.failures.len() < TOLD {
-                    let earlier = unit.compile.http_failures.join("; ");
-                    let earlier =
-                        if earlier.is_empty() { earlier } else { format!(" [{earlier}]") };
-                    self.failures
-                        .push(format!("build {}: {}: {why}{earlier}", self.builds, unit.name));
-                }
+                let earlier = unit.compile.http_failures.join("; ");
+                let told = format!("build {}: {}: {why} [{earlier}]", self.builds, unit.name);
+                self.failures.push(told);
             }
         }
+        self.failures.truncate(TOLD);
         self.times.sort_by(f64::total_cmp);
         self.p50_ms = rank(&self.times, 50);
         self.p99_ms = rank(&self.times, 99);
@@ -98,6 +88,21 @@ impl Tally {
     pub fn is_clean(&self) -> bool {
         self.compiles > 0 && self.failed == 0 && self.wrong == 0
     }
+}
+
+/// Why a compile counts as failed, other than by its bytes.
+fn failure(unit: &UnitReport) -> Option<String> {
+    if unit.failure.is_some() {
+        return unit.failure.clone();
+    }
+    let compared = !unit.identical.is_empty() || !unit.different.is_empty();
+    let why = match &unit.compile {
+        compile if compile.not_remote => "it ran locally",
+        compile if compile.exit_status != 0 => "the source is wrong",
+        _ if !compared => "no object was compared",
+        _ => return None,
+    };
+    Some(why.to_owned())
 }
 
 impl ChaosReport {
@@ -160,7 +165,6 @@ fn rank(sorted: &[f64], percent: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::client::Outcome;
-    use crate::report::UnitReport;
 
     fn build(change: impl Fn(&mut UnitReport)) -> BuildReport {
         let mut unit = UnitReport::new("a.c".into(), &Outcome::default());
@@ -181,7 +185,7 @@ mod tests {
         assert!(!Tally::default().is_clean(), "nothing was built");
         let failed = tally(|unit| unit.fail("why".into()));
         assert_eq!((failed.failed, failed.wrong), (1, 0));
-        assert_eq!(failed.failures, ["build 1: a.c: why"]);
+        assert_eq!(failed.failures, ["build 1: a.c: why []"]);
         let wrong = tally(|unit| unit.compared("b.o", false));
         assert_eq!((wrong.failed, wrong.wrong), (0, 1));
         assert_eq!(tally(|unit| unit.identical.clear()).failed, 1, "nothing was compared");

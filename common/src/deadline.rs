@@ -18,10 +18,10 @@ impl Deadline {
         Self(Instant::now() + duration)
     }
 
-    /// The earlier of this and so long from now.
+    /// The earlier of this and so long from now, which may be for ever.
     #[must_use]
     pub fn at_most(self, duration: Duration) -> Self {
-        self.min(Self::after(duration))
+        Instant::now().checked_add(duration).map_or(self, |then| self.min(Self(then)))
     }
 
     /// Time left; zero when it has passed.

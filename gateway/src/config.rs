@@ -32,12 +32,13 @@ pub struct GatewayConfig {
     pub key_cache_entries: usize,
 }
 
-/// Deadlines of the parts of a compile. All of them lie within the client's own 610 s.
+/// Deadlines of the parts of a compile. Whatever they are, a request is answered within 600 s of its
+/// arrival.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
     /// Storing inputs and looking keys up.
     pub inputs: Duration,
-    /// Asking the action cache.
+    /// Asking the action cache; reading what a hit names is reading outputs.
     pub cached: Duration,
     /// The worker's time for the compiler.
     pub action: Duration,

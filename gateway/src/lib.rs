@@ -23,6 +23,7 @@ mod outcome;
 mod output_views;
 mod paths;
 mod refusal;
+pub mod ring;
 mod server;
 mod source;
 mod store_lookup;

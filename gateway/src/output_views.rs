@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use goma_common::digest::Hasher;
 use goma_common::file_key::CHUNK_SIZE;
-use goma_common::reapi::Backend;
+use goma_common::reapi::{Backend, Cas, restarting};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
 
 use crate::files::Files;
@@ -49,22 +49,32 @@ pub(crate) async fn of_blob(
     if let Some(chunks) = files.view(digest) {
         return Ok(chunks);
     }
-    let read = async {
-        let mut hasher = Hasher::default();
-        let mut pieces = Pieces::new(digest);
-        let mut stream = backend.cas.download_stream(View::whole(digest), deadline).await?;
-        while let Some(piece) = stream.next().await {
-            let piece = piece?;
-            hasher.update(&piece);
-            pieces.push(piece);
-        }
-        if hasher.finish() != digest {
-            return Err(Error::new(Code::DataLoss, format!("other bytes than {digest}")));
-        }
-        Ok(pieces.keys)
-    };
-    let keys = deadline.bound("reading a large output", read).await?;
+    let read = || read_keys(backend.cas.as_ref(), digest, deadline);
+    let keys = restarting("reading a large output", digest, deadline, read).await?;
     record(files, digest, keys, deadline).await
+}
+
+/// Reads a blob from its beginning to its end.
+async fn read_keys(cas: &dyn Cas, digest: Digest, deadline: Deadline) -> Result<Vec<FileKey>> {
+    let mut hasher = Hasher::default();
+    let mut pieces = Pieces::new(digest);
+    let mut left = digest.size;
+    let mut stream = cas.download_stream(View::whole(digest), deadline).await?;
+    while let Some(piece) = stream.next().await {
+        let piece = piece?;
+        left = left
+            .checked_sub(piece.len() as u64)
+            .ok_or_else(|| Error::new(Code::DataLoss, "more bytes than asked for"))?;
+        hasher.update(&piece);
+        pieces.push(piece);
+    }
+    if left > 0 {
+        return Err(Error::new(Code::Unavailable, "stream ended early"));
+    }
+    if hasher.finish() != digest {
+        return Err(Error::new(Code::DataLoss, "other bytes than its digest"));
+    }
+    Ok(pieces.keys)
 }
 
 async fn record(
@@ -130,7 +140,27 @@ impl Pieces {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use goma_common::testing::ScriptedBackend;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_output_whose_stream_breaks_is_read_again_a_few_times() {
+        let cas = ScriptedBackend::default();
+        let digest = cas.put(vec![7; 5_000_000]);
+        let files = Files::new(Arc::new(cas.clone()), 10);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        cas.break_downloads(usize::MAX);
+        let backend = cas.backend(0);
+        let error = of_blob(&files, &backend, digest, deadline).await.expect_err("always broken");
+        assert_eq!(error.code, Code::Unavailable);
+        assert!(cas.calls().download_streams <= 3, "{:?}", cas.calls());
+        cas.break_downloads(2);
+        let keys = of_blob(&files, &backend, digest, deadline).await.expect("read at last");
+        assert_eq!(keys.len(), 3);
+    }
 
     #[test]
     fn pieces_do_not_depend_on_how_the_bytes_come() {

@@ -14,6 +14,8 @@ const MAX_KEYS: usize = 10_000;
 /// Bytes in one answer; the stock client asks for 10 MiB. Beyond it keys are answered as unknown,
 /// and asked for again one by one.
 const MAX_ANSWER: u64 = 256 << 20;
+/// Bytes that a key takes in a manifest: its digits, a tag and a length.
+const KEY_BYTES: u64 = 66;
 
 impl Gateway {
     /// Stores blobs and answers their keys in order, `""` for one that is no proper blob.
@@ -89,15 +91,15 @@ impl Gateway {
     ) -> Result<Option<FileBlob>> {
         let (view, offset) = match entry {
             FileEntry::Manifest { size, chunks, .. } => {
-                return Ok(Some(file_blob::manifest(size, &chunks)));
+                let fits = take(room, chunks.len() as u64 * KEY_BYTES);
+                return Ok(fits.then(|| file_blob::manifest(size, &chunks)));
             }
             FileEntry::File(digest) => (View::whole(digest), None),
             FileEntry::Chunk { view, offset } => (view, Some(offset)),
         };
-        if view.length > *room {
+        if !take(room, view.length) {
             return Ok(None);
         }
-        *room -= view.length;
         let contents = match self.read(view, deadline).await {
             Ok(contents) => contents,
             Err(error) if error.code == Code::NotFound => {
@@ -146,5 +148,44 @@ impl Gateway {
             }
             result => result,
         }
+    }
+}
+
+/// Takes so many bytes of the room that is left, if there are as many. Pure.
+fn take(room: &mut u64, bytes: u64) -> bool {
+    let left = room.checked_sub(bytes);
+    *room = left.unwrap_or(*room);
+    left.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use goma_common::drain::Drain;
+    use goma_common::testing::ScriptedBackend;
+
+    use super::*;
+    use crate::config::GatewayConfig;
+    use crate::worker::Probed;
+
+    #[tokio::test]
+    async fn manifests_count_towards_the_size_of_an_answer() {
+        let cas = ScriptedBackend::default();
+        let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
+        let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+        let config = GatewayConfig::default();
+        let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let key = FileKey([1; 32]);
+        let chunks: Arc<[FileKey]> = vec![key; 1000].into();
+        let manifest = FileEntry::Manifest { size: 1, chunks, whole: None };
+        let mut room = 100_000;
+        let first = gateway.load(key, manifest.clone(), &mut room, deadline).await;
+        let first = first.expect("no error").expect("there is room");
+        assert!(u64::try_from(prost::Message::encoded_len(&first)).expect("small") >= 66_000);
+        let second = gateway.load(key, manifest, &mut room, deadline).await.expect("no error");
+        assert!(second.is_none(), "{room} bytes of room");
     }
 }

@@ -19,6 +19,9 @@ use crate::error::{Code, Error, Result};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// Balancers cut connections that are quiet for a minute or more while an Execute waits.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// A connection whose other end acknowledges no ping for so long is dead: its calls fail, and the
+/// next ones go over a new one.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Flow-control windows that let one blob of a few megabytes pass without waiting for the other side.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
@@ -67,7 +70,8 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
         executions: channel(config)?,
         limits: limits.clone(),
     });
-    let retrying = Arc::new(Retrying::new(grpc.clone(), config.tries));
+    let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries);
+    let retrying = Arc::new(retrying);
     Ok(Backend {
         cas: retrying.clone(),
         action_cache: retrying,
@@ -91,6 +95,7 @@ fn channel(config: &RemoteConfig) -> Result<Channel> {
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);

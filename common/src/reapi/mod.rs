@@ -23,7 +23,7 @@ use crate::error::Result;
 
 pub use channel::{Address, RemoteConfig, connect};
 pub use limits::Limits;
-pub use transfer::{fetch_all, fetch_view};
+pub use transfer::{fetch_all, fetch_start, fetch_view, restarting};
 
 /// The content-addressable storage of a backend.
 #[async_trait]

@@ -1,9 +1,11 @@
 //! A decorator of [`Cas`] and [`ActionCache`] that calls again after a passing failure.
 //!
-//! All of these calls are idempotent. A connection that a balancer cut and a backend that restarts
-//! are answered by the next try; a compile of the stock client would be lost to them.
+//! All of these calls are idempotent. A connection that a balancer cut, a backend that restarts and
+//! one that takes a call and never answers it are answered by the next try; a compile of the stock
+//! client would be lost to them.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use goma_proto::reapi::ActionResult;
 
-use super::{ActionCache, Cas};
+use super::{ActionCache, Cas, Health, Limits};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
@@ -21,32 +23,75 @@ use crate::error::Result;
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(1);
 
-/// `inner`, each call tried up to `tries` times within its deadline.
+/// How long tries of a call may take: twice as long each time, so that a backend that is slow but
+/// alive is given the time it needs, up to a bound, so that one that has come back is soon asked.
+#[derive(Clone, Copy)]
+struct Patience {
+    first: Duration,
+    most: Duration,
+}
+
+/// Questions about digests, which backends answer in milliseconds. Two tries fit into the ten
+/// seconds that the action cache is given by default.
+const QUESTION: Patience =
+    Patience { first: Duration::from_secs(3), most: Duration::from_secs(15) };
+/// Up to 4 MiB of contents, which take 7 s at 5 Mbit/s.
+const BATCH: Patience = Patience { first: Duration::from_secs(10), most: Duration::from_secs(40) };
+/// Streams last as long as their contents do.
+const STREAM: Patience = Patience { first: Duration::MAX, most: Duration::MAX };
+
+impl Patience {
+    /// For the first try, and every later one.
+    fn bounds(self) -> impl Iterator<Item = Duration> {
+        std::iter::successors(Some(self.first), move |last| {
+            Some(last.saturating_mul(2).min(self.most))
+        })
+    }
+}
+
+/// `inner`, each call tried until `tries` of them have failed, within its deadline.
 pub(super) struct Retrying<T: ?Sized> {
     tries: u32,
-    inner: std::sync::Arc<T>,
+    health: Arc<dyn Health>,
+    limits: Arc<Limits>,
+    inner: Arc<T>,
 }
 
 impl<T> Retrying<T> {
-    /// At least one try.
-    pub(super) fn new(inner: std::sync::Arc<T>, tries: u32) -> Self {
-        Self { tries: tries.max(1), inner }
+    /// At least one try. Before the first call `health` is asked for the `limits`.
+    pub(super) fn new(
+        inner: Arc<T>,
+        health: Arc<dyn Health>,
+        limits: Arc<Limits>,
+        tries: u32,
+    ) -> Self {
+        Self { tries: tries.max(1), health, limits, inner }
     }
 }
 
 impl<T: ?Sized> Retrying<T> {
-    async fn retry<R, F>(&self, what: &str, deadline: Deadline, call: impl Fn() -> F) -> Result<R>
+    async fn retry<R, F>(
+        &self,
+        what: &str,
+        patience: Patience,
+        deadline: Deadline,
+        call: impl Fn(Deadline) -> F,
+    ) -> Result<R>
     where
         F: Future<Output = Result<R>> + Send,
     {
+        self.limits.settle(self.health.as_ref(), deadline).await;
         let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
+        let mut bounds = patience.bounds();
         let mut tried = 0;
         loop {
-            tried += 1;
-            let error = match deadline.bound(what, call()).await {
+            let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
+            let error = match end.bound(what, call(end)).await {
                 Ok(result) => return Ok(result),
                 Err(error) => error,
             };
+            // One that was not answered says nothing against the next.
+            tried += u32::from(!end.is_past());
             let delay = backoff.delay();
             if !error.code.is_transient() || tried >= self.tries || deadline.remaining() <= delay {
                 return Err(error.context(format_args!("backend: {what}")));
@@ -60,8 +105,8 @@ impl<T: ?Sized> Retrying<T> {
 #[async_trait]
 impl<T: Cas + ?Sized> Cas for Retrying<T> {
     async fn find_missing(&self, digests: &[Digest], deadline: Deadline) -> Result<Vec<Digest>> {
-        let call = || self.inner.find_missing(digests, deadline);
-        self.retry("FindMissingBlobs", deadline, call).await
+        let call = |deadline| self.inner.find_missing(digests, deadline);
+        self.retry("FindMissingBlobs", QUESTION, deadline, call).await
     }
 
     async fn upload_batch(
@@ -69,8 +114,8 @@ impl<T: Cas + ?Sized> Cas for Retrying<T> {
         blobs: &[(Digest, Bytes)],
         deadline: Deadline,
     ) -> Result<Vec<Result<()>>> {
-        let call = || self.inner.upload_batch(blobs, deadline);
-        self.retry("BatchUpdateBlobs", deadline, call).await
+        let call = |deadline| self.inner.upload_batch(blobs, deadline);
+        self.retry("BatchUpdateBlobs", BATCH, deadline, call).await
     }
 
     /// Once: only the caller can make the pieces again.
@@ -90,8 +135,8 @@ impl<T: Cas + ?Sized> Cas for Retrying<T> {
         digests: &[Digest],
         deadline: Deadline,
     ) -> Result<Vec<Result<Bytes>>> {
-        let call = || self.inner.download_batch(digests, deadline);
-        self.retry("BatchReadBlobs", deadline, call).await
+        let call = |deadline| self.inner.download_batch(digests, deadline);
+        self.retry("BatchReadBlobs", BATCH, deadline, call).await
     }
 
     /// Retried until the first answer; a stream that breaks later is its reader's to restart.
@@ -100,8 +145,8 @@ impl<T: Cas + ?Sized> Cas for Retrying<T> {
         view: View,
         deadline: Deadline,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
-        let call = || self.inner.download_stream(view, deadline);
-        self.retry("ByteStream.Read", deadline, call).await
+        let call = |deadline| self.inner.download_stream(view, deadline);
+        self.retry("ByteStream.Read", STREAM, deadline, call).await
     }
 }
 
@@ -113,7 +158,77 @@ impl<T: ActionCache + ?Sized> ActionCache for Retrying<T> {
         inline_outputs: &[String],
         deadline: Deadline,
     ) -> Result<Option<ActionResult>> {
-        let call = || self.inner.get(action, inline_outputs, deadline);
-        self.retry("GetActionResult", deadline, call).await
+        let call = |deadline| self.inner.get(action, inline_outputs, deadline);
+        self.retry("GetActionResult", QUESTION, deadline, call).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::future::pending;
+    use goma_proto::reapi::CacheCapabilities;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::error::{Code, Error};
+
+    /// Takes so many calls and never answers them, and each later one after so long.
+    struct Silent {
+        silent: u32,
+        slow: Duration,
+        asked: AtomicU32,
+    }
+
+    #[async_trait]
+    impl ActionCache for Silent {
+        async fn get(&self, _: Digest, _: &[String], _: Deadline) -> Result<Option<ActionResult>> {
+            if self.asked.fetch_add(1, Ordering::SeqCst) < self.silent {
+                pending::<()>().await;
+            }
+            tokio::time::sleep(self.slow).await;
+            Ok(None)
+        }
+    }
+
+    #[async_trait]
+    impl Health for Silent {
+        async fn check(&self, _: Deadline) -> Result<()> {
+            Err(Error::new(Code::Internal, "the limits are known"))
+        }
+    }
+
+    fn asking(silent: u32, slow: Duration) -> Retrying<Silent> {
+        let inner = Arc::new(Silent { silent, slow, asked: AtomicU32::new(0) });
+        let limits = Arc::new(Limits::default());
+        limits.learn(&CacheCapabilities::default());
+        Retrying::new(inner.clone(), inner, limits, 5)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_not_answered_is_made_again_within_seconds() {
+        let started = Instant::now();
+        let backend = asking(1, Duration::ZERO);
+        let deadline = Deadline::after(Duration::from_secs(10));
+        assert!(backend.get(Digest::EMPTY, &[], deadline).await.expect("answered").is_none());
+        assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_is_slow_is_given_the_time() {
+        let backend = asking(0, Duration::from_secs(14));
+        let deadline = Deadline::after(Duration::from_secs(60));
+        backend.get(Digest::EMPTY, &[], deadline).await.expect("answered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backend_that_stays_silent_is_given_up_at_the_deadline() {
+        let started = Instant::now();
+        let backend = asking(u32::MAX, Duration::ZERO);
+        let deadline = Deadline::after(Duration::from_secs(10));
+        let error = backend.get(Digest::EMPTY, &[], deadline).await.expect_err("silent");
+        assert_eq!(error.code, Code::DeadlineExceeded);
+        assert!(started.elapsed() <= Duration::from_secs(10), "{:?}", started.elapsed());
     }
 }

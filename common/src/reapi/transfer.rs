@@ -1,12 +1,14 @@
 //! Downloads that choose their way by size: small blobs share a batch, large ones are streams.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{StreamExt, TryStreamExt};
 
 use super::limits::pack;
 use super::{Backend, Cas};
+use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::entry::View;
@@ -16,6 +18,8 @@ use crate::error::{Code, Error, Result};
 const STREAMS: usize = 4;
 /// Streams that may break before a blob is given up.
 const TRIES: u32 = 3;
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const MAX_DELAY: Duration = Duration::from_secs(1);
 
 /// Downloads whole blobs into memory, each verified. The caller bounds their sum.
 ///
@@ -30,6 +34,10 @@ pub async fn fetch_all(
     let mut wanted: Vec<Digest> = digests.iter().copied().filter(|d| !d.is_empty()).collect();
     wanted.sort_unstable();
     wanted.dedup();
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    backend.limits.settle(backend.health.as_ref(), deadline).await;
     let (small, large): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|digest| backend.limits.fits_batch(digest.size));
     // A single blob costs one call either way, and a stream has no limit.
@@ -60,15 +68,36 @@ pub async fn fetch_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result
     if view.length == 0 {
         return Ok(Bytes::new());
     }
+    restarting("ByteStream.Read", view.digest, deadline, || read_view(cas, view, deadline)).await
+}
+
+/// Carries a blob by a stream, beginning anew when one breaks: a few times, within the deadline.
+///
+/// # Errors
+/// As the last stream did, naming the blob; at once for what will not pass by itself.
+pub async fn restarting<T, F>(
+    what: &str,
+    digest: Digest,
+    deadline: Deadline,
+    stream: impl Fn() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
     let mut tried = 0;
     loop {
         tried += 1;
-        match deadline.bound("ByteStream.Read", read_view(cas, view, deadline)).await {
-            Err(error) if error.code.is_transient() && tried < TRIES && !deadline.is_past() => {
-                tracing::debug!(%error, digest = %view.digest, "download broke, reading again");
-            }
-            result => return result.map_err(|e| e.context(format_args!("blob {}", view.digest))),
+        let error = match deadline.bound(what, stream()).await {
+            Ok(carried) => return Ok(carried),
+            Err(error) => error,
+        };
+        let delay = backoff.delay();
+        if !error.code.is_transient() || tried >= TRIES || deadline.remaining() <= delay {
+            return Err(error.context(format_args!("blob {digest}")));
         }
+        tracing::debug!(%error, %digest, what, "a stream broke, beginning anew");
+        tokio::time::sleep(delay).await;
     }
 }
 
@@ -98,4 +127,30 @@ async fn read_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result<Byte
         return Err(Error::new(Code::DataLoss, "other bytes than its digest"));
     }
     Ok(contents.freeze())
+}
+
+/// Downloads the first `length` bytes of a blob that has as many, unverified, and hangs up.
+///
+/// # Errors
+/// `NotFound` when the blob is gone, or as the backend said.
+pub async fn fetch_start(
+    cas: &dyn Cas,
+    digest: Digest,
+    length: u64,
+    deadline: Deadline,
+) -> Result<Bytes> {
+    let length = usize::try_from(length)
+        .map_err(|_| Error::new(Code::ResourceExhausted, "larger than memory"))?;
+    // Some backends refuse to read up to a limit; all bear a reader that leaves.
+    restarting("ByteStream.Read", digest, deadline, || async move {
+        let mut pieces = cas.download_stream(View::whole(digest), deadline).await?;
+        let mut start = BytesMut::new();
+        while start.len() < length {
+            let ended = || Error::new(Code::Unavailable, "stream ended early");
+            let piece = pieces.next().await.ok_or_else(ended)??;
+            start.extend_from_slice(&piece[..piece.len().min(length - start.len())]);
+        }
+        Ok(start.freeze())
+    })
+    .await
 }

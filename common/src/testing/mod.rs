@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,10 +11,13 @@ use goma_proto::reapi::{ActionResult, CacheCapabilities};
 
 use crate::deadline::Deadline;
 use crate::digest::Digest;
-use crate::entry::View;
+use crate::entry::{FileEntry, View};
 use crate::error::{Code, Error, Result};
+use crate::file_key::FileKey;
 use crate::reapi::limits::PER_BLOB;
 use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+use crate::shards::{Blob, Shards, Source, Trust};
+use crate::turn::{Lease, Turn};
 
 /// Bytes in one message of a download stream.
 const PIECE: usize = 64 << 10;
@@ -28,7 +32,14 @@ pub struct ScriptedBackend {
 struct State {
     blobs: HashMap<Digest, Bytes>,
     results: HashMap<Digest, ActionResult>,
+    /// Of every other action.
+    any_result: Option<ActionResult>,
+    /// How long a download takes to begin.
+    slow: Duration,
     refused: HashSet<Digest>,
+    /// Streams that will break half way, of each kind.
+    broken_downloads: usize,
+    broken_uploads: usize,
     calls: Calls,
 }
 
@@ -45,6 +56,8 @@ pub struct Calls {
     pub uploads: Vec<Digest>,
     /// ByteStream uploads.
     pub upload_streams: usize,
+    /// ByteStream downloads.
+    pub download_streams: usize,
 }
 
 impl ScriptedBackend {
@@ -89,6 +102,16 @@ impl ScriptedBackend {
         }
     }
 
+    /// Breaks so many of the next downloads by stream, after their first piece.
+    pub fn break_downloads(&self, count: usize) {
+        self.state().broken_downloads = count;
+    }
+
+    /// Breaks so many of the next uploads by stream, after their last piece.
+    pub fn break_uploads(&self, count: usize) {
+        self.state().broken_uploads = count;
+    }
+
     /// Whether a blob is there.
     #[must_use]
     pub fn has(&self, digest: Digest) -> bool {
@@ -98,6 +121,16 @@ impl ScriptedBackend {
     /// Caches a result.
     pub fn put_result(&self, action: Digest, result: ActionResult) {
         self.state().results.insert(action, result);
+    }
+
+    /// Caches a result for every action that has none of its own.
+    pub fn put_any_result(&self, result: ActionResult) {
+        self.state().any_result = Some(result);
+    }
+
+    /// From now on takes so long to begin a download.
+    pub fn slow_downloads(&self, delay: Duration) {
+        self.state().slow = delay;
     }
 
     /// What it was asked so far.
@@ -123,9 +156,63 @@ impl ScriptedBackend {
         Ok(())
     }
 
+    async fn be_slow(&self, deadline: Deadline) -> Result<()> {
+        let slow = tokio::time::sleep(self.state().slow);
+        let begun = async {
+            slow.await;
+            Ok(())
+        };
+        deadline.bound("download", begun).await
+    }
+
     fn read(&self, digest: &Digest) -> Result<Bytes> {
         let gone = || Error::new(Code::NotFound, format!("no blob {digest}"));
         self.state().blobs.get(digest).cloned().ok_or_else(gone)
+    }
+}
+
+/// Counts down; whether there was one left.
+fn take_one(left: &mut usize) -> bool {
+    let one = *left > 0;
+    *left = left.saturating_sub(1);
+    one
+}
+
+/// Shards that know no file key and put all contents straight into the CAS.
+#[async_trait]
+impl Shards for ScriptedBackend {
+    async fn resolve(&self, keys: &[FileKey], _: Deadline) -> Result<Vec<Option<FileEntry>>> {
+        Ok(vec![None; keys.len()])
+    }
+
+    async fn record(&self, _: Vec<(FileKey, FileEntry)>, _: Deadline) -> Result<()> {
+        Ok(())
+    }
+
+    async fn ensure(
+        &self,
+        blobs: Vec<Blob>,
+        _: Trust,
+        _: Source,
+        _: Deadline,
+    ) -> Result<Vec<Digest>> {
+        for contents in blobs.iter().filter_map(|blob| blob.contents.clone()) {
+            self.put(contents);
+        }
+        let missing = blobs.iter().map(|blob| blob.digest).filter(|digest| !self.has(*digest));
+        Ok(missing.collect())
+    }
+
+    async fn load(&self, _: Digest, _: Deadline) -> Result<Option<Bytes>> {
+        Ok(None)
+    }
+
+    async fn join(&self, _: Digest, _: bool, _: Deadline) -> Turn {
+        Turn::Run(Lease::alone())
+    }
+
+    async fn forget(&self, _: &[Digest], _: Deadline) -> Result<()> {
+        Ok(())
     }
 }
 
@@ -162,28 +249,39 @@ impl Cas for ScriptedBackend {
     ) -> Result<()> {
         self.state().calls.upload_streams += 1;
         let pieces: Vec<Bytes> = pieces.try_collect().await?;
+        if take_one(&mut self.state().broken_uploads) {
+            return Err(Error::new(Code::Unavailable, "broken on purpose"));
+        }
         self.take(digest, pieces.concat().into())
     }
 
     async fn download_batch(
         &self,
         digests: &[Digest],
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<Vec<Result<Bytes>>> {
+        self.be_slow(deadline).await?;
         Ok(digests.iter().map(|digest| self.read(digest)).collect())
     }
 
     async fn download_stream(
         &self,
         view: View,
-        _deadline: Deadline,
+        deadline: Deadline,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        self.be_slow(deadline).await?;
         let whole = self.read(&view.digest)?;
         let at = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
         let mut rest = whole.slice(at(view.offset)..at(view.offset + view.length));
         let mut pieces = Vec::new();
         while !rest.is_empty() {
             pieces.push(Ok(rest.split_to(rest.len().min(PIECE))));
+        }
+        let mut state = self.state();
+        state.calls.download_streams += 1;
+        if take_one(&mut state.broken_downloads) {
+            pieces.truncate(1);
+            pieces.push(Err(Error::new(Code::Unavailable, "broken on purpose")));
         }
         Ok(stream::iter(pieces).boxed())
     }
@@ -197,7 +295,8 @@ impl ActionCache for ScriptedBackend {
         _inline_outputs: &[String],
         _deadline: Deadline,
     ) -> Result<Option<ActionResult>> {
-        Ok(self.state().results.get(&action).cloned())
+        let state = self.state();
+        Ok(state.results.get(&action).or(state.any_result.as_ref()).cloned())
     }
 }
 

@@ -31,12 +31,15 @@ impl Cached {
 /// Looks the plan's action up.
 pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result<Cached, Refusal> {
     let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
-    let result = exec.backend.action_cache.get(plan.action, &wanted, deadline).await?;
+    let timeouts = &exec.config.timeouts;
+    let asked = deadline.at_most(timeouts.cached);
+    let result = exec.backend.action_cache.get(plan.action, &wanted, asked).await?;
     let Some(result) = result else { return Ok(Cached::Miss) };
     if result.exit_code != 0 {
         // Some backends cache failures; a user who repeats a failed compile wants it tried again.
         return Ok(Cached::Stale);
     }
+    let deadline = deadline.at_most(timeouts.outputs);
     let collected = outputs::collect(exec, plan, result, true, deadline)
         .instrument(info_span!("outputs"))
         .await;

@@ -14,6 +14,9 @@ use crate::worker::Sha256;
 
 /// Inputs of one compile. The largest seen has 564; the bound is there for those who try.
 const MAX_INPUTS: usize = 200_000;
+/// Outputs of one compile. An object, its dependencies, its notes and all of `-save-temps` are a
+/// dozen; each may take up room in the answer.
+const MAX_OUTPUTS: usize = 100;
 /// Arguments, and bytes of them: what Linux lets a program have.
 const MAX_ARGS: usize = 100_000;
 const MAX_ARG_BYTES: usize = 2 << 20;
@@ -252,6 +255,9 @@ fn inputs(cwd: &AbsPath, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Ref
 }
 
 fn outputs(cwd: &AbsPath, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
+    if names.len() > MAX_OUTPUTS {
+        return impossible(format!("{} outputs; {MAX_OUTPUTS} at most", names.len()));
+    }
     let outputs = names.into_iter().map(|name| {
         let path = path("output", cwd.walk(&name), &name)?.path;
         if path.is_system() {

@@ -15,7 +15,8 @@
 //!
 //! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
 //! system files may stand in for the client's, and [`sysroot`] lays those out where they may not;
-//! [`placing`] moves the paths of the command line there.
+//! [`placing`] moves the paths of the command line there. [`text`] keeps what the compiler prints
+//! within bounds.
 
 mod action;
 mod cached;
@@ -31,6 +32,7 @@ mod sysroot;
 mod system;
 #[cfg(test)]
 mod testing;
+mod text;
 mod toolchain;
 mod tree;
 
@@ -77,10 +79,14 @@ impl Exec {
 
     /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an
     /// answer that says so.
-    pub(crate) async fn serve(&self, request: ExecReq) -> goma_common::Result<ExecResp> {
+    pub(crate) async fn serve(
+        &self,
+        request: ExecReq,
+        deadline: Deadline,
+    ) -> goma_common::Result<ExecResp> {
         let started = Instant::now();
         let what = answer::Described::of(&request);
-        let deadline = Deadline::after(self.config.timeouts.execute);
+        let deadline = deadline.at_most(self.config.timeouts.execute);
         let ended = self.compile(request, deadline).await;
         what.log(&ended, started.elapsed());
         match ended {
@@ -145,7 +151,7 @@ impl Exec {
         if job.policy == CachePolicy::StoreOnly {
             return Ok(Cached::Miss);
         }
-        let look = cached::look(self, plan, deadline.at_most(self.config.timeouts.cached));
+        let look = cached::look(self, plan, deadline);
         look.instrument(info_span!("cached", action = %plan.action)).await
     }
 }

@@ -1,16 +1,22 @@
 //! An ActionResult as the outcome of a compile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
-use goma_common::reapi::fetch_all;
+use goma_common::file_key::CHUNK_SIZE;
+use goma_common::reapi::{fetch_all, fetch_start};
 use goma_common::{Code, Deadline, Digest, Error, Result};
 use goma_proto::reapi::{self, ActionResult};
 
 use super::Exec;
 use super::action::Plan;
+use super::text::{self, MAX_TEXT};
 use crate::outcome::{Contents, Outcome, OutputFile};
 use crate::output_views;
+
+/// All outputs inside an answer together may be so many times as large as each; the rest goes in
+/// pieces.
+const INLINE_FACTOR: u64 = 4;
 
 /// Reads what the client is to get.
 ///
@@ -31,15 +37,24 @@ pub(super) async fn collect(
     }
     let limit = exec.config.max_inline_output;
     let mut wanted = Vec::new();
+    let mut room = INLINE_FACTOR.saturating_mul(limit);
+    let mut in_pieces = HashSet::new();
     for (_, file) in &expected {
         let digest = digest_of(file)?;
-        if file.contents.is_empty() && digest.size <= limit {
+        // What is no larger than a piece cannot be told in pieces.
+        if digest.size > limit.min(room).max(CHUNK_SIZE) {
+            in_pieces.insert(digest);
+            continue;
+        }
+        room = room.saturating_sub(digest.size);
+        if file.contents.is_empty() {
             wanted.push(digest);
         }
     }
     let stdout = stream_digest(&result.stdout_raw, result.stdout_digest.as_ref())?;
     let stderr = stream_digest(&result.stderr_raw, result.stderr_digest.as_ref())?;
-    wanted.extend([stdout, stderr].into_iter().flatten());
+    // Texts that are kept whole share the batch.
+    wanted.extend([stdout, stderr].into_iter().flatten().filter(|text| text.size <= MAX_TEXT));
     let contents = match wanted.iter().all(Digest::is_empty) {
         true => HashMap::new(),
         false => fetch_all(&exec.backend, &wanted, deadline).await?,
@@ -50,9 +65,9 @@ pub(super) async fn collect(
     for (name, file) in expected {
         let digest = digest_of(&file)?;
         let inline = match file.contents.is_empty() {
+            _ if in_pieces.contains(&digest) => None,
             false => Some(verified(digest, file.contents.into())?),
-            true if digest.size <= limit => Some(get(digest)),
-            true => None,
+            true => Some(get(digest)),
         };
         let contents = match inline {
             Some(inline) => {
@@ -67,17 +82,29 @@ pub(super) async fn collect(
         };
         outputs.push(OutputFile { name, contents, executable: file.is_executable });
     }
-    let text = |raw: Vec<u8>, digest: Option<Digest>| {
-        let text = digest.map_or_else(|| raw.into(), get);
-        restored(plan, "", text)
+    let text = async |name, raw: Vec<u8>, digest: Option<Digest>| {
+        let size = digest.map_or(raw.len() as u64, |digest| digest.size);
+        let text = match digest {
+            None => raw.into(),
+            Some(long) if size > MAX_TEXT => {
+                let cas = exec.backend.cas.as_ref();
+                fetch_start(cas, long, MAX_TEXT, deadline).await?
+            }
+            Some(digest) => get(digest),
+        };
+        Ok::<_, Error>(restored(plan, "", text::cut(name, text, size)))
     };
+    let (stdout, stderr) = (
+        text("stdout", result.stdout_raw, stdout).await?,
+        text("stderr", result.stderr_raw, stderr).await?,
+    );
     let made = |name: &&String| outputs.iter().any(|output| output.name == **name);
     let lacking = plan.outputs.values().find(|name| !made(name)).cloned();
     let metadata = result.execution_metadata.unwrap_or_default();
     Ok(Outcome {
         exit_status: result.exit_code,
-        stdout: text(result.stdout_raw, stdout),
-        stderr: text(result.stderr_raw, stderr),
+        stdout,
+        stderr,
         lacking,
         outputs,
         cached,

@@ -18,6 +18,10 @@ use super::respond;
 use crate::gateway::Gateway;
 use crate::source;
 
+/// From the head of a request to its answer, waiting for room and for its body included. The stock
+/// client waits 610 s for the first byte of an answer and takes its absence worse than a 5xx, which
+/// it may try again; the ten seconds are for the answer to be encoded and to travel.
+const ANSWER: Duration = Duration::from_secs(600);
 /// Readiness is told within this.
 const PROBE: Duration = Duration::from_secs(3);
 /// Storing or looking up the files of one request.
@@ -35,27 +39,28 @@ pub(super) async fn ping(State(gateway): Shared) -> Response<Body> {
 
 /// Exec: a compile.
 pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve = serve(&gateway, request, |request: ExecReq| gateway.exec.serve(request));
+    let serve = serve(&gateway, request, |request: ExecReq, deadline| {
+        gateway.exec.serve(request, deadline)
+    });
     serve.instrument(info_span!("exec")).await
 }
 
 /// StoreFile: contents in, their keys out.
 pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve = serve(&gateway, request, |request: StoreFileReq| {
+    let gateway = gateway.as_ref();
+    let serve = serve(gateway, request, |request: StoreFileReq, deadline| async move {
         let source = source::of(request.requester_info.as_ref());
-        let gateway = &gateway;
-        async move {
-            let keys = gateway.store_files(request.blob, source, Deadline::after(FILES)).await?;
-            Ok(StoreFileResp { hash_key: keys })
-        }
+        let keys = gateway.store_files(request.blob, source, deadline.at_most(FILES)).await?;
+        Ok(StoreFileResp { hash_key: keys })
     });
     serve.instrument(info_span!("store")).await
 }
 
 /// LookupFile: keys in, contents out.
 pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve = serve(&gateway, request, |request: LookupFileReq| async {
-        let blob = gateway.lookup_files(request.hash_key, Deadline::after(FILES)).await?;
+    let gateway = gateway.as_ref();
+    let serve = serve(gateway, request, |request: LookupFileReq, deadline| async move {
+        let blob = gateway.lookup_files(request.hash_key, deadline.at_most(FILES)).await?;
         Ok(LookupFileResp { blob })
     });
     serve.instrument(info_span!("lookup")).await
@@ -63,7 +68,7 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
 
 /// SaveLog: the client's telemetry, counted.
 pub(super) async fn save_log(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    serve(&gateway, request, |request: SaveLogReq| async move {
+    serve(&gateway, request, |request: SaveLogReq, _| async move {
         tracing::debug!(logs = request.exec_log.len(), "client logs");
         Ok(SaveLogResp {})
     })
@@ -92,32 +97,34 @@ pub(super) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     respond::refuse(StatusCode::NOT_FOUND, format!("no such path: {path}"))
 }
 
-/// Reads a message, has it worked on, and answers. Room for the request is held until the answer is
+/// Reads a message, has it worked on, and answers, all by one deadline. Room for the request is held until the answer is
 /// made.
 async fn serve<Q, A, F>(
     gateway: &Gateway,
     request: Request<Body>,
-    work: impl FnOnce(Q) -> F,
+    work: impl FnOnce(Q, Deadline) -> F,
 ) -> Response<Body>
 where
     Q: Message + Default,
     A: Message,
     F: Future<Output = Result<A>>,
 {
+    let deadline = Deadline::after(ANSWER);
     let (head, body) = request.into_parts();
     if head.method != Method::POST {
         let why = format!("{} is not served here: the Goma client posts", head.method);
         // As the original server does; the client takes all of 4xx alike.
         return respond::refuse(StatusCode::BAD_REQUEST, why);
     }
-    let Received { message, permit } = match receive(gateway, &head.headers, body).await {
+    let received = deadline.bound("request", receive(gateway, &head.headers, body)).await;
+    let Received { message, permit } = match received {
         Ok(received) => received,
         Err(error) => {
             tracing::warn!(%error, path = head.uri.path(), "refused a request");
             return respond::error(&error);
         }
     };
-    let response = match work(message).await {
+    let response = match deadline.bound("request", work(message, deadline)).await {
         Ok(answer) => respond::message(answer, &head.headers).await,
         Err(error) => respond::error(&error),
     };

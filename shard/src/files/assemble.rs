@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use goma_common::digest::Hasher;
-use goma_common::reapi::{Backend, Cas, fetch_view};
+use goma_common::reapi::{Backend, Cas, fetch_view, restarting};
 use goma_common::{Code, Deadline, Digest, FileEntry, FileKey, Result, View};
 
 use crate::presence::Presence;
@@ -62,10 +62,11 @@ pub(super) async fn assemble(
         presence.confirm(vec![whole]).await;
         return Ok(Some(whole));
     }
-    backend
-        .cas
-        .upload_stream(whole, pieces(backend.cas.clone(), views, deadline), deadline)
-        .await?;
+    restarting("ByteStream.Write", whole, deadline, || {
+        let pieces = pieces(backend.cas.clone(), views.clone(), deadline);
+        backend.cas.upload_stream(whole, pieces, deadline)
+    })
+    .await?;
     presence.confirm(vec![whole]).await;
     Ok(Some(whole))
 }

@@ -59,6 +59,16 @@ async fn paths_that_lead_nowhere_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn more_outputs_than_a_compiler_has_are_refused() {
+    let bench = Bench::start().await;
+    let names = (0..101).map(|at| format!("{at}.o")).collect();
+    let request = ExecReq { expected_output_files: names, ..ordinary() };
+    let why = refusal(&bench.goma.exec(&request).await);
+    assert!(why.contains("101 outputs; 100 at most"), "{why}");
+    bench.is_unharmed().await;
+}
+
+#[tokio::test]
 async fn a_request_without_what_must_be_there_is_refused_by_field() {
     let bench = Bench::start().await;
     let mut no_key = ordinary();

@@ -1,0 +1,172 @@
+//! How long a compile may take and how large its answer may be, whatever the backend does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::future::pending;
+use futures::stream;
+use goma_common::drain::Drain;
+use goma_common::reapi::{Backend, Executed, Executor};
+use goma_common::testing::ScriptedBackend;
+use goma_common::{Deadline, Digest, FileKey};
+use goma_gateway::worker::Probed;
+use goma_gateway::{Gateway, GatewayConfig, app};
+use goma_proto::api::exec_req::Input;
+use goma_proto::api::file_blob::BlobType;
+use goma_proto::api::{CommandSpec, ExecReq, ExecResp, FileBlob, ToolchainSpec};
+use goma_proto::reapi::{ActionResult, OutputFile};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use prost::Message;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+/// The stock client gives up at 610 s.
+const ANSWERED: Duration = Duration::from_secs(601);
+
+/// Workers that are never done.
+struct Endless;
+
+#[async_trait]
+impl Executor for Endless {
+    async fn execute(
+        &self,
+        _: Digest,
+        _: bool,
+        deadline: Deadline,
+    ) -> goma_common::Result<Executed> {
+        deadline.bound("Execute", pending()).await
+    }
+}
+
+fn gateway(scripted: &ScriptedBackend) -> Router {
+    let backend = Backend { executor: Arc::new(Endless), ..scripted.backend(0) };
+    let shards = Arc::new(scripted.clone());
+    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+    let config = GatewayConfig::default();
+    app(Arc::new(Gateway::new(config, shards, backend, worker, Drain::new())))
+}
+
+fn input(name: &str, contents: &'static [u8]) -> Input {
+    Input {
+        filename: Some(name.to_owned()),
+        hash_key: Some(FileKey::of_file(contents).hex()),
+        content: Some(FileBlob {
+            blob_type: Some(BlobType::File.into()),
+            content: Some(Bytes::from_static(contents)),
+            file_size: Some(contents.len() as i64),
+            ..Default::default()
+        }),
+    }
+}
+
+/// A compile by a compiler of the client's own, expected to write these.
+fn compile(outputs: &[String]) -> Bytes {
+    let tool: &[u8] = b"#!/bin/sh\n";
+    let hash = Digest::of(tool).hex();
+    let request = ExecReq {
+        command_spec: Some(CommandSpec {
+            name: Some("gcc".to_owned()),
+            binary_hash: Some(hash.clone().into()),
+            local_compiler_path: Some("tools/gcc".to_owned()),
+            ..Default::default()
+        }),
+        arg: ["gcc", "-c", "a.c", "-o", "a.o"].map(ToOwned::to_owned).to_vec(),
+        cwd: Some("/home/a".to_owned()),
+        input: vec![input("a.c", b"int a;\n"), input("tools/gcc", tool)],
+        expected_output_files: outputs.to_vec(),
+        toolchain_included: Some(true),
+        toolchain_specs: vec![ToolchainSpec {
+            path: Some("tools/gcc".to_owned()),
+            hash: Some(hash),
+            size: Some(tool.len() as i64),
+            is_executable: Some(true),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    request.encode_to_vec().into()
+}
+
+async fn post(app: &Router, body: Body) -> (StatusCode, Bytes) {
+    let request = Request::post("/cxx-compiler-service/e").body(body).expect("a request");
+    let Ok(response) = app.clone().oneshot(request).await;
+    let status = response.status();
+    (status, response.into_body().collect().await.expect("a body").to_bytes())
+}
+
+async fn answer(scripted: &ScriptedBackend, outputs: &[String]) -> ExecResp {
+    let (status, body) = post(&gateway(scripted), Body::from(compile(outputs))).await;
+    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+    ExecResp::decode(body).expect("an ExecResp")
+}
+
+fn output(scripted: &ScriptedBackend, name: &str, contents: Vec<u8>) -> OutputFile {
+    let digest = Some(scripted.put(contents).into());
+    OutputFile { path: name.to_owned(), digest, ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_slow_leaves_less_time_for_the_compile() {
+    let scripted = ScriptedBackend::default();
+    let body = compile(&["a.o".to_owned()]);
+    let pieces = stream::unfold(body, |mut rest| async move {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let piece = rest.split_to(rest.len().min(100));
+        (!piece.is_empty()).then_some((Ok::<_, std::io::Error>(piece), rest))
+    });
+    let started = Instant::now();
+    let (status, words) = post(&gateway(&scripted), Body::from_stream(pieces)).await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT, "{words:?}");
+    assert!(started.elapsed() > Duration::from_secs(590), "{:?}", started.elapsed());
+    assert!(started.elapsed() < ANSWERED, "{:?}", started.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn outputs_of_a_hit_may_take_longer_than_the_question_for_it() {
+    let scripted = ScriptedBackend::default();
+    scripted.slow_downloads(Duration::from_secs(60));
+    let output_files = vec![output(&scripted, "a.o", b"object".to_vec())];
+    scripted.put_any_result(ActionResult { output_files, ..Default::default() });
+    let answer = answer(&scripted, &["a.o".to_owned()]).await;
+    let result = answer.result.expect("a result");
+    assert_eq!(result.output[0].blob.as_ref().expect("a blob").content(), b"object");
+}
+
+#[tokio::test]
+async fn endless_diagnostics_are_cut_and_no_more_of_them_read() {
+    let scripted = ScriptedBackend::default();
+    let line = "a.c:1:1: error: expected expression\n";
+    let stderr = scripted.put(line.repeat(1_000_000).into_bytes());
+    let result = ActionResult {
+        output_files: vec![output(&scripted, "a.o", b"object".to_vec())],
+        stdout_raw: line.repeat(200_000).into_bytes(),
+        stderr_digest: Some(stderr.into()),
+        ..Default::default()
+    };
+    scripted.put_any_result(result);
+    let result = answer(&scripted, &["a.o".to_owned()]).await.result.expect("a result");
+    for text in [result.stdout_buffer(), result.stderr_buffer()] {
+        assert!(text.len() < (4 << 20) + 200, "{}", text.len());
+        let text = String::from_utf8_lossy(text);
+        assert!(text.starts_with(line) && text.ends_with(" of them are above]\n"));
+    }
+}
+
+#[tokio::test]
+async fn outputs_that_are_too_many_to_be_inside_the_answer_go_in_pieces() {
+    let scripted = ScriptedBackend::default();
+    let names: Vec<String> = (0..8).map(|at| format!("{at}.o")).collect();
+    let large = |(at, name): (usize, &String)| output(&scripted, name, vec![at as u8; 10 << 20]);
+    let output_files = names.iter().enumerate().map(large).collect();
+    scripted.put_any_result(ActionResult { output_files, ..Default::default() });
+    let result = answer(&scripted, &names).await.result.expect("a result");
+    let blobs: Vec<_> = result.output.iter().filter_map(|output| output.blob.as_ref()).collect();
+    let inline = blobs.iter().filter(|blob| blob.blob_type() == BlobType::File).count();
+    let pieces = blobs.iter().filter(|blob| blob.blob_type() == BlobType::FileMeta).count();
+    assert_eq!((inline, pieces), (6, 2), "64 MiB inside the answer at most");
+}

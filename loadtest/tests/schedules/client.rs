@@ -11,7 +11,6 @@ use goma_proto::api::{CommandSpec, ExecReq, ExecResp, FileBlob, RequesterInfo, f
 use prost::Message;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::checker::ATTEMPT;
 use crate::closure::compiled;
 use crate::script::GATEWAYS;
 use crate::world::{COMPILER, File, Losses, World, compiler};
@@ -61,7 +60,7 @@ impl Client {
             let had: Vec<_> = world.inputs(kind).map(|file| since(&world, file)).collect();
             let asked = Instant::now();
             let first = self.random.usize(0..GATEWAYS);
-            let post = ATTEMPT.scope(self.next_attempt(), world.post(&request, first));
+            let post = world.post(&request, first, self.next_attempt());
             let Ok((status, body)) = timeout(PATIENCE, post).await else {
                 world.checker.violation(format!("{}: no answer to attempt {attempt}", self.number));
                 return;
@@ -106,7 +105,7 @@ impl Client {
     /// Another number than anybody's so far.
     fn next_attempt(&mut self) -> u64 {
         self.attempts += 1;
-        self.number << 32 | self.attempts
+        self.number << 32 | self.attempts << 8
     }
 
     /// A compile that the user's machine has to do by itself, which no more losses excuse than
@@ -177,7 +176,7 @@ pub async fn forge(world: &Arc<World>, number: u64) {
     let (first, last) = (inputs[0].content.clone(), inputs.len() - 1);
     inputs[last].content = first;
     let request = request(number, 0, inputs, 0);
-    let post = ATTEMPT.scope(u64::MAX - number, world.post(&request, 0));
+    let post = world.post(&request, 0, 1 << 63 | number << 8);
     let Ok((status, body)) = timeout(PATIENCE, post).await else {
         world.checker.violation("a forgery was not answered");
         return;

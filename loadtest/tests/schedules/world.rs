@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::chance::Chance;
-use crate::checker::Checker;
+use crate::checker::{ATTEMPT, Checker};
 use crate::cluster::Cluster;
 use crate::farm::Farm;
 use crate::member::Member;
@@ -108,21 +108,24 @@ impl World {
     }
 
     /// Posts a request through the balancer, which sends it to another gateway when one dies.
-    pub async fn post(&self, message: &impl Message, first: usize) -> (u16, Bytes) {
+    /// `attempt` is the first of as many numbers as that takes.
+    pub async fn post(&self, message: &impl Message, first: usize, attempt: u64) -> (u16, Bytes) {
         let body = Bytes::from(message.encode_to_vec());
         let mut at = first;
-        loop {
+        for attempt in attempt.. {
             let running = self.gateway(at).clone();
             at = (at + 1) % GATEWAYS;
             let Some((app, life)) = running else {
                 sleep(Duration::from_millis(50)).await;
                 continue;
             };
-            match life.run_until_cancelled(post(app, body.clone())).await {
+            let answer = ATTEMPT.scope(attempt, post(app, body.clone()));
+            match life.run_until_cancelled(answer).await {
                 Some(answer) => return answer,
                 None => self.checker.count("replayed requests"),
             }
         }
+        unreachable!("a gateway is back in seconds")
     }
 
     /// Has an episode happen; `number` tells it from others.

@@ -47,6 +47,15 @@ accept NAME: install
 accept-whole: install
     .ci/acceptance/projects --whole
 
+# A cluster on this machine in the foreground: gateways, shards, Redis, a backend; `just cluster --help`
+cluster *ARGS:
+    deploy/local {{ ARGS }}
+
+# Builds under every fault a cluster must survive, each object checked; about half an hour
+chaos SCENARIO="all" TIME="120s" *ARGS: install
+    cargo build --release --locked -p goma-gateway -p goma-shard -p goma-standalone -p goma-loadtest
+    "${CARGO_TARGET_DIR:-target}/release/goma-loadtest" chaos --scenario {{ SCENARIO }} --for {{ TIME }} {{ ARGS }}
+
 # Benchmarks; the README's numbers come from here
 bench *ARGS:
     cargo bench --workspace --locked {{ ARGS }}

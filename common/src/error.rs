@@ -174,11 +174,14 @@ impl From<tonic::Status> for Error {
     }
 }
 
-/// Tonic calls a stream that was cut `Unknown` or `Internal`, depending on where; the reaction to
-/// both is that of `Unavailable`.
+/// Tonic calls a stream that was cut `Unknown`, `Internal` or `Cancelled`, depending on where; the
+/// reaction to all is that of `Unavailable`. Nobody who still waits for an answer has cancelled it.
 fn is_broken_connection(status: &tonic::Status) -> bool {
-    matches!(status.code(), tonic::Code::Unknown | tonic::Code::Internal | tonic::Code::Cancelled)
-        && std::error::Error::source(status).is_some()
+    match status.code() {
+        tonic::Code::Cancelled => true,
+        tonic::Code::Unknown | tonic::Code::Internal => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
 }
 
 impl From<Error> for tonic::Status {

@@ -4,7 +4,14 @@
 //! an answer, but any refusal costs it the compile, so refusing is what comes last.
 //!
 //! Half of the room is for bodies on their way, half for those that are worked on: however slowly
-//! some users send theirs, what has arrived is worked on.
+//! some users send theirs, what has arrived is worked on. An eighth, of the first half, is for small
+//! bodies, so that no large one holds them up.
+//!
+//! In all, bodies as sent and as inflated take `--max-inflight-bytes` at most, unless a single one
+//! alone is larger than its part: one may be `max_body` on its way, and `max_body` and
+//! `max_inflated` while it is worked on. Not counted are what HTTP reads ahead on each connection
+//! (408 KiB, 1 MiB for HTTP/2), what a decoded message takes beside the contents of its files, which
+//! are not copied, and answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +23,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const UNIT: usize = 4096;
 /// Bodies up to this size, most of all, are let in without waiting behind large ones.
 const SMALL: usize = 64 << 10;
+/// Which part of the room is for these. By default that is 2,048 of the largest of them, or, at 32 KiB
+/// each, as many as there may be requests.
+const SMALL_PART: usize = 8;
 
 /// The room of one gateway.
 pub(crate) struct Admission {
     requests: Arc<Semaphore>,
-    arriving: Room,
+    small: Room,
+    large: Room,
     working: Room,
     wait: Duration,
 }
@@ -43,17 +54,18 @@ pub(crate) struct Permit {
 
 impl Admission {
     pub(crate) fn new(requests: usize, bytes: usize, wait: Duration) -> Self {
-        let half = bytes.div_ceil(2);
+        let (half, small) = (bytes.div_ceil(2), bytes.div_ceil(SMALL_PART));
         Self {
             requests: Arc::new(Semaphore::new(requests.max(1))),
-            arriving: Room::of(half),
+            small: Room::of(small),
+            large: Room::of(half.saturating_sub(small)),
             working: Room::of(half),
             wait,
         }
     }
 
     /// Waits until a body of so many bytes may be read. One that is larger than all the room there
-    /// is waits until it is alone.
+    /// is for its like waits until it is alone.
     ///
     /// # Errors
     /// `ResourceExhausted` when there was no room for long enough.
@@ -61,15 +73,12 @@ impl Admission {
         let room = async {
             // In arrival order, which semaphores keep: a large request is not starved by small ones.
             let request = self.requests.clone().acquire_owned().await.ok()?;
-            let arriving = match bytes {
-                0..=SMALL => None,
-                _ => Some(self.arriving.take(bytes).await?),
-            };
-            Some((request, arriving))
+            let part = if bytes <= SMALL { &self.small } else { &self.large };
+            Some((request, part.take(bytes).await?))
         };
         let (request, arriving) = within(self.wait, room).await?;
         let (room, wait) = (self.working.clone(), self.wait);
-        Ok(Permit { _request: request, arriving, working: None, room, wait })
+        Ok(Permit { _request: request, arriving: Some(arriving), working: None, room, wait })
     }
 }
 
@@ -133,7 +142,7 @@ fn units(bytes: usize) -> usize {
 mod tests {
     use super::*;
 
-    /// Room for ten units on their way, and for ten that are worked on.
+    /// Room for ten units on their way, three of them in small bodies, and for ten that are worked on.
     fn ten() -> Admission {
         Admission::new(100, 20 * UNIT, Duration::from_secs(30))
     }
@@ -160,6 +169,20 @@ mod tests {
         let mut quick = admission.admit(SMALL).await.expect("at once");
         quick.arrived(10 * UNIT).await.expect("all the room to work");
         drop(slow);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn small_bodies_that_do_not_arrive_are_counted_and_hold_up_no_large_one() {
+        let admission = Admission::new(100, 8 * 5 * SMALL, Duration::from_secs(30));
+        let mut slow = Vec::new();
+        for _ in 0..5 {
+            slow.push(admission.admit(SMALL).await.expect("room"));
+        }
+        assert!(admission.admit(1).await.is_err(), "no room for another");
+        let large = admission.admit(LARGE).await.expect("room of its own");
+        slow[0].arrived(SMALL).await.expect("room to work");
+        assert!(admission.admit(1).await.is_ok(), "one is no longer on its way");
+        drop(large);
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 /// Settings of one gateway; every field has a flag in the programs that run it.
 #[derive(Clone, Debug)]
 pub struct GatewayConfig {
@@ -49,7 +51,7 @@ pub struct Timeouts {
 }
 
 /// What to do with a compile whose result holds the directory that it ran in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum AbsolutePaths {
     /// The backend lays the inputs out where the client has them, told by the platform property
     /// `InputRootAbsolutePath`.

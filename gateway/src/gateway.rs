@@ -62,7 +62,7 @@ impl Gateway {
         }
     }
 
-    /// Whether the backend can serve us, as of a moment ago.
+    /// Whether the backend, and whatever else stands behind its health, can serve us, as of a moment ago.
     pub(crate) async fn readiness(&self, deadline: Deadline) -> Result<()> {
         let mut health = self.health.lock().await;
         if let Some((since, known)) = &*health
@@ -73,7 +73,7 @@ impl Gateway {
         let now = self.backend.health.check(deadline).await;
         let now = now.map_err(goma_common::Error::of_the_server);
         if let (Err(error), Some((_, Ok(())))) = (&now, &*health) {
-            tracing::error!(%error, "the backend is not ready");
+            tracing::error!(%error, "not ready");
         }
         *health = Some((Instant::now(), now.clone()));
         now

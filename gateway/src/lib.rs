@@ -3,13 +3,16 @@
 //! In reading order: [`http`] takes requests in and gives answers out; [`exec`] is the path of a
 //! compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
 //! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
-//! workers have under their system directories.
+//! workers have under their system directories; [`ring`] is all shards of a cluster as one, for the
+//! program `goma-gateway`.
 //!
 //! A gateway keeps nothing between requests but caches. It meets the shards only behind the trait
 //! [`goma_common::shards::Shards`].
 
 mod admission;
 mod answer;
+pub mod args;
+mod cli;
 mod command;
 mod command_blob;
 mod config;
@@ -22,14 +25,18 @@ mod joined;
 mod outcome;
 mod output_views;
 mod paths;
+mod readiness;
 mod refusal;
 pub mod ring;
+mod run;
 mod server;
 mod source;
 mod store_lookup;
 pub mod worker;
 
+pub use cli::Cli;
 pub use config::{AbsolutePaths, GatewayConfig, Timeouts};
 pub use gateway::Gateway;
 pub use http::app;
+pub use run::run;
 pub use server::serve;

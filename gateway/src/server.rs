@@ -1,14 +1,19 @@
 //! A gateway served on a listener until it is drained.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use axum::Router;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::gateway::Gateway;
-use crate::http::{app, connection};
+use crate::http::app;
+use crate::http::connection::{self, Ending};
+use crate::http::quick_ack::QuickAck;
 
 /// How long a balancer may need to see that we are not ready before the listener closes.
 const UNREADY: Duration = Duration::from_secs(3);
@@ -18,16 +23,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves until the drain has begun and every connection has come to its end.
 ///
 /// At the drain `/readyz` turns first; the listener goes on for a while, until a balancer has seen
-/// it; connections end when their clients no longer expect them to be open.
+/// it; then HTTP/2 peers are told to go elsewhere, and other connections end when their clients no
+/// longer expect them to be open. Ten minutes later, whatever clients do, none is left.
 ///
 /// # Errors
 /// When the listener itself is broken.
 pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<()> {
-    let drain = gateway.drain.clone();
+    let ending = Ending { drain: gateway.drain.clone(), closed: CancellationToken::new() };
     let app = app(gateway);
     let connections = TaskTracker::new();
     let mut closing = std::pin::pin!(async {
-        drain.begun().await;
+        ending.drain.begun().await;
         tokio::time::sleep(UNREADY).await;
     });
     loop {
@@ -36,10 +42,8 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<(
             () = &mut closing => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                // Without it the last small piece of an answer waits for an ACK.
-                let _ = stream.set_nodelay(true);
-                connections.spawn(connection::serve(stream, app.clone(), drain.clone()));
+            Ok((stream, peer)) => {
+                connections.spawn(serve_one(stream, peer, app.clone(), ending.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -48,7 +52,16 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<(
         }
     }
     drop(listener);
+    ending.closed.cancel();
     connections.close();
     connections.wait().await;
     Ok(())
+}
+
+async fn serve_one(stream: TcpStream, peer: SocketAddr, app: Router, ending: Ending) {
+    // Without it the last small piece of an answer waits for an ACK.
+    let _ = stream.set_nodelay(true);
+    if let Err(error) = connection::serve(QuickAck(stream), app, ending).await {
+        tracing::debug!(%error, %peer, "connection ended");
+    }
 }

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
 use goma_loadtest::build::BuildConfig;
+use goma_loadtest::herd::HerdConfig;
 use goma_loadtest::http::Coding;
 use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
+
+use crate::chaos_verb::ChaosArgs;
+use crate::cluster_verbs::ClusterArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
@@ -23,6 +27,12 @@ pub(crate) enum Verb {
     Compile(CompileArgs),
     /// Sends all compiles of a compile_commands.json
     Build(BuildArgs),
+    /// Runs a whole cluster on this machine, and breaks it in parts
+    Cluster(ClusterArgs),
+    /// Lets many users build the same files at the same moment
+    Herd(HerdArgs),
+    /// Builds over and over on a cluster of its own while parts of it fail, and checks each object
+    Chaos(ChaosArgs),
 }
 
 /// How to speak to which server.
@@ -110,6 +120,44 @@ pub(crate) struct BuildArgs {
     /// Print one JSON object instead of a summary
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Many users.
+#[derive(Debug, Args)]
+pub(crate) struct HerdArgs {
+    /// The Goma server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+    server: String,
+    /// Client processes
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    users: usize,
+    /// Sources that each of them compiles, made from the seed
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    files: usize,
+    /// Compiles at once of one user
+    #[arg(short, long, value_name = "N", default_value_t = 1)]
+    jobs: usize,
+    /// Seed of the sources and of the clients
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Directory for the users' homes
+    #[arg(long, value_name = "DIR")]
+    dir: PathBuf,
+}
+
+impl HerdArgs {
+    /// The herd that these flags describe.
+    pub(crate) fn config(&self) -> Result<HerdConfig> {
+        Ok(HerdConfig {
+            server: Server::parse(&self.server)?,
+            users: self.users,
+            files: self.files,
+            jobs: self.jobs,
+            seed: self.seed,
+            dir: std::path::absolute(&self.dir)
+                .map_err(|source| Error::File { path: self.dir.clone(), source })?,
+        })
+    }
 }
 
 impl BuildArgs {

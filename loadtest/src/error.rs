@@ -37,6 +37,14 @@ pub enum Error {
     /// A call to the server that failed for good.
     #[error(transparent)]
     Http(#[from] Failure),
+    /// A program of a cluster that did not start, end or do as it was told.
+    #[error("{name}: {reason}")]
+    Member {
+        /// Which one, or which link.
+        name: String,
+        /// What is wrong, and where to look.
+        reason: String,
+    },
     /// An answer that a client cannot use.
     #[error("server's answer: {0}")]
     Answer(String),
@@ -46,6 +54,11 @@ impl Error {
     /// A failure of the file at `path`.
     pub(crate) fn file(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::File { path: path.into(), source }
+    }
+
+    /// A failure of a program of a cluster, or of what lies between two of them.
+    pub(crate) fn member(name: &str, reason: impl std::fmt::Display) -> Self {
+        Self::Member { name: name.to_owned(), reason: reason.to_string() }
     }
 }
 

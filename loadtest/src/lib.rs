@@ -2,16 +2,21 @@
 //!
 //! In reading order: [`client`] compiles one thing on a server as the stock client would; [`stock`]
 //! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
-//! `compile_commands.json` names; [`report`] is what a run says in JSON.
+//! `compile_commands.json` names; [`report`] is what a run says in JSON. [`cluster`] runs a whole
+//! cluster on this machine, [`chaos`] breaks it under builds, [`herd`] is many users at once.
 //!
 //! Nothing here knows how a server works inside: everything is seen from a user's machine.
 
 pub mod build;
+pub mod chaos;
 pub mod client;
+pub mod cluster;
 mod error;
+pub mod herd;
 pub mod http;
 mod lock;
 pub mod report;
+mod sources;
 pub mod stock;
 
 pub use client::{Client, ClientConfig, Compile, Outcome};

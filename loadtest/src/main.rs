@@ -1,6 +1,8 @@
 //! `goma-loadtest`: compiles on a Goma server, as one user or as many.
 
 mod args;
+mod chaos_verb;
+mod cluster_verbs;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +11,7 @@ use clap::Parser;
 use goma_loadtest::report::{BuildReport, CompileReport};
 use goma_loadtest::{Client, Error, Result};
 
-use crate::args::{BuildArgs, Cli, CompileArgs, Verb};
+use crate::args::{BuildArgs, Cli, CompileArgs, HerdArgs, Verb};
 
 /// Exit code for a command line that cannot be meant.
 const USAGE: u8 = 64;
@@ -19,6 +21,9 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Compile(args) => compile(args).await,
         Verb::Build(args) => build(args).await,
+        Verb::Herd(args) => herd(args).await,
+        Verb::Chaos(args) => chaos_verb::run(args).await,
+        Verb::Cluster(args) => cluster_verbs::run(args).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -63,6 +68,12 @@ async fn build(args: BuildArgs) -> Result<u8> {
         eprintln!("{}", summary(&report));
     }
     Ok(u8::from(!report.is_success()))
+}
+
+async fn herd(args: HerdArgs) -> Result<u8> {
+    let report = goma_loadtest::herd::run(&args.config()?).await?;
+    print_json(&report)?;
+    Ok(u8::from(!report.is_clean()))
 }
 
 fn summary(report: &BuildReport) -> String {

@@ -2,14 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 
-use crate::facts::RedisConfig;
 use crate::local::ShardConfig;
+use crate::redis_args::RedisArgs;
 
 /// A shard of a Goma cluster: owns a slice of the digest space for the gateways.
 ///
@@ -76,34 +74,6 @@ pub(crate) struct ShardArgs {
     pub(crate) remote: RemoteArgs,
 }
 
-/// Where facts are kept.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Redis or Valkey")]
-pub(crate) struct RedisArgs {
-    /// redis://HOST:PORT or rediss://HOST:PORT; repeated, the nodes of a Redis Cluster [default:
-    /// facts are kept in memory and end with the process]
-    #[arg(long, env = "GOMA_REDIS_URL", value_delimiter = ',', value_name = "URL")]
-    pub(crate) redis_url: Vec<String>,
-    /// A single --redis-url is that of a Redis Cluster
-    #[arg(long, env = "GOMA_REDIS_CLUSTER")]
-    pub(crate) redis_cluster: bool,
-    /// User, in place of the URL's
-    #[arg(long, env = "GOMA_REDIS_USERNAME", value_name = "NAME")]
-    pub(crate) redis_username: Option<String>,
-    /// File with the password, in place of the URL's; GOMA_REDIS_PASSWORD holds one directly
-    #[arg(long, env = "GOMA_REDIS_PASSWORD_FILE", value_name = "FILE")]
-    pub(crate) redis_password_file: Option<PathBuf>,
-    /// Certificate authority of a rediss:// server, PEM, in place of the system's
-    #[arg(long, env = "GOMA_REDIS_CA_CERTIFICATE", value_name = "FILE")]
-    pub(crate) redis_ca_certificate: Option<PathBuf>,
-    /// How long the backend is taken to hold a blob after it said so; well under its retention
-    #[arg(long, env = "GOMA_PRESENCE_LIFE", default_value = "4h", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) presence_life: Duration,
-    /// How long it is remembered what a file key stands for
-    #[arg(long, env = "GOMA_MAPPING_LIFE", default_value = "30d", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) mapping_life: Duration,
-}
-
 /// Bounds.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Memory and disk")]
@@ -138,40 +108,6 @@ impl ShardArgs {
             contents_disk: disk,
         }
     }
-
-    /// Where facts are kept, if not in memory. Reads the password.
-    ///
-    /// # Errors
-    /// Naming the flag whose file cannot be read.
-    pub(crate) fn redis(&self) -> Result<Option<RedisConfig>, Failure> {
-        let args = &self.redis;
-        if args.redis_url.is_empty() {
-            return Ok(None);
-        }
-        let read = |flag: &str, file: &PathBuf| {
-            std::fs::read_to_string(file).map_err(|error| {
-                Failure::Configuration(format!("{flag} {}: {error}", file.display()))
-            })
-        };
-        let password = match &args.redis_password_file {
-            Some(file) => Some(read("--redis-password-file", file)?),
-            None => std::env::var("GOMA_REDIS_PASSWORD").ok(),
-        };
-        let ca_certificate = match &args.redis_ca_certificate {
-            Some(file) => Some(read("--redis-ca-certificate", file)?.into_bytes()),
-            None => None,
-        };
-        Ok(Some(RedisConfig {
-            urls: args.redis_url.clone(),
-            username: args.redis_username.clone(),
-            password: password.map(|password| password.trim_end().to_owned()),
-            ca_certificate,
-            cluster: args.redis_cluster,
-            namespace: self.remote.told(),
-            mapping_life: args.mapping_life,
-            presence_life: args.presence_life,
-        }))
-    }
 }
 
 #[cfg(test)]
@@ -185,9 +121,9 @@ mod tests {
     #[test]
     fn several_urls_are_a_cluster_and_none_is_memory() {
         let cli = parse("goma-shard --name a --remoteexec-addr h:1");
-        assert!(cli.shard.redis().expect("reads").is_none());
+        assert!(cli.shard.redis.config("backend").expect("reads").is_none());
         let line = "goma-shard --name a --redis-url redis://x --redis-url redis://y";
-        let redis = parse(line).shard.redis().expect("reads").expect("Redis");
+        let redis = parse(line).shard.redis.config("backend").expect("reads").expect("Redis");
         assert_eq!(redis.urls, ["redis://x", "redis://y"]);
         assert!(Cli::try_parse_from(["goma-shard"]).is_err(), "it needs a name");
     }
@@ -199,10 +135,10 @@ mod tests {
         let path = file.path().display();
         let line =
             format!("goma-shard --name a --redis-url redis://x --redis-password-file {path}");
-        let redis = parse(&line).shard.redis().expect("reads").expect("Redis");
+        let redis = parse(&line).shard.redis.config("backend").expect("reads").expect("Redis");
         assert_eq!(redis.password.as_deref(), Some("secret"));
         let line = "goma-shard --name a --redis-url redis://x --redis-password-file /no/such";
-        let why = parse(line).shard.redis().expect_err("no file").to_string();
+        let why = parse(line).shard.redis.config("backend").expect_err("no file").to_string();
         assert!(why.contains("--redis-password-file /no/such"), "{why}");
     }
 

@@ -15,6 +15,7 @@ mod files;
 mod joins;
 mod local;
 mod presence;
+mod redis_args;
 mod server;
 mod service;
 mod single_flight;
@@ -23,4 +24,5 @@ mod upload;
 
 pub use args::Cli;
 pub use local::{LocalShard, ShardConfig};
+pub use redis_args::RedisArgs;
 pub use server::{Served, run, serve};

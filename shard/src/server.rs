@@ -104,7 +104,7 @@ async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let backend = args.remote.config().map_err(Failure::configuration)?;
     let backend = reapi::connect(&backend).map_err(Failure::configuration)?;
-    let facts: Arc<dyn Facts> = match args.redis()? {
+    let facts: Arc<dyn Facts> = match args.redis.config(&args.remote.told())? {
         Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
         None => {
             tracing::warn!(

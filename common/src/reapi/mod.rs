@@ -6,6 +6,7 @@
 mod channel;
 mod grpc;
 pub mod limits;
+mod outage;
 mod retry;
 mod transfer;
 

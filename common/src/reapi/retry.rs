@@ -13,12 +13,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use goma_proto::reapi::ActionResult;
 
+use super::outage::Outage;
 use super::{ActionCache, Cas, Health, Limits};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::entry::View;
-use crate::error::Result;
+use crate::error::{Code, Result};
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(1);
@@ -54,6 +55,7 @@ pub(super) struct Retrying<T: ?Sized> {
     tries: u32,
     health: Arc<dyn Health>,
     limits: Arc<Limits>,
+    outage: Outage,
     inner: Arc<T>,
 }
 
@@ -65,7 +67,7 @@ impl<T> Retrying<T> {
         limits: Arc<Limits>,
         tries: u32,
     ) -> Self {
-        Self { tries: tries.max(1), health, limits, inner }
+        Self { tries: tries.max(1), health, limits, outage: Outage::default(), inner }
     }
 }
 
@@ -87,11 +89,22 @@ impl<T: ?Sized> Retrying<T> {
         loop {
             let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
             let error = match end.bound(what, call(end)).await {
-                Ok(result) => return Ok(result),
+                Ok(result) => {
+                    self.outage.answered();
+                    return Ok(result);
+                }
                 Err(error) => error,
             };
             // One that was not answered says nothing against the next.
-            tried += u32::from(!end.is_past());
+            let waits = match error.code {
+                Code::Unavailable => self.outage.found_nobody(),
+                Code::DeadlineExceeded => false,
+                _ => {
+                    self.outage.answered();
+                    false
+                }
+            };
+            tried += u32::from(!waits && !end.is_past());
             let delay = backoff.delay();
             if !error.code.is_transient() || tried >= self.tries || deadline.remaining() <= delay {
                 return Err(error.context(format_args!("backend: {what}")));

@@ -2,11 +2,13 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_gateway::args::GatewayArgs;
+use goma_shard::RedisArgs;
+use goma_shard::facts::RedisConfig;
 
 /// A Goma server in one process: turns compiles of Goma clients into Remote Execution API actions.
 ///
@@ -69,24 +71,6 @@ pub(crate) enum Sandbox {
     Off,
 }
 
-/// How absolute paths in results are met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum AbsolutePaths {
-    /// The backend knows the platform property InputRootAbsolutePath
-    Property,
-    /// The backend makes the input root the / of the command
-    Chroot,
-    /// Such compiles are left to the client
-    Refuse,
-}
-
-/// Who is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Auth {
-    /// Everybody who can connect
-    None,
-}
-
 /// The proxy itself. Flags of the original keep their names.
 #[derive(Debug, Args)]
 pub(crate) struct ProxyArgs {
@@ -96,27 +80,13 @@ pub(crate) struct ProxyArgs {
     /// Address for Goma clients
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "IP")]
     pub(crate) listen: IpAddr,
-    /// Who is let in; `none` on loopback only
-    #[arg(long, value_enum, default_value_t = Auth::None)]
-    pub(crate) auth: Auth,
-
     // Without an address there, the backend is an embedded one on this machine.
     #[command(flatten)]
     pub(crate) remote: RemoteArgs,
-    /// Container image of the workers, docker://...@sha256:...
-    #[arg(long, default_value = "", value_name = "IMAGE")]
-    pub(crate) platform_container_image: String,
-    /// Another platform property, NAME=VALUE; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
-    pub(crate) platform_property: Vec<(String, String)>,
-    /// How compiles whose result holds absolute paths are met [default: property with the embedded
-    /// backend in a sandbox, else refuse]
-    #[arg(long, value_enum)]
-    pub(crate) absolute_paths: Option<AbsolutePaths>,
-
-    /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) exec_missing_input_limit: usize,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
+    #[command(flatten)]
+    pub(crate) redis: RedisArgs,
     /// File keys kept in memory
     #[arg(long, default_value_t = 2_000_000, value_name = "N")]
     pub(crate) max_digest_cache_entries: usize,
@@ -124,46 +94,20 @@ pub(crate) struct ProxyArgs {
     #[arg(long, default_value_t = 64 << 20, value_name = "BYTES")]
     pub(crate) contents_memory_bytes: u64,
     #[command(flatten)]
-    pub(crate) timeouts: TimeoutArgs,
-    /// Bytes of request bodies held at once; further requests wait
-    #[arg(long, default_value_t = 1 << 30, value_name = "BYTES")]
-    pub(crate) max_inflight_bytes: usize,
-    /// Outputs up to this size are inside the answer
-    #[arg(long, default_value_t = 16 << 20, value_name = "BYTES")]
-    pub(crate) max_inline_output: u64,
-
-    #[command(flatten)]
     pub(crate) backend: BackendArgs,
     #[command(flatten)]
     pub(crate) foreign: ForeignArgs,
 }
 
-/// The original's timeouts, by its names.
+/// Flags of the original that mean nothing here, or not yet.
 #[derive(Debug, Args)]
-pub(crate) struct TimeoutArgs {
-    /// Storing and looking up the inputs of a compile
-    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration, value_name = "TIME", visible_alias = "exec-upload-blobs-timeout")]
-    pub(crate) exec_input_tree_timeout: Duration,
-    /// Asking the action cache
-    #[arg(long, default_value = "10s", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) exec_check_cache_timeout: Duration,
-    /// Waiting for a compile; the client itself waits 610 s
-    #[arg(long, default_value = "590s", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) exec_execute_timeout: Duration,
-    /// Reading the outputs of a compile
-    #[arg(long, default_value = "2m", value_parser = humantime::parse_duration, value_name = "TIME")]
-    pub(crate) exec_response_timeout: Duration,
+pub(crate) struct ForeignArgs {
     #[arg(long, hide = true)]
     pub(crate) exec_inventory_timeout: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) exec_setup_timeout: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) exec_check_missing_timeout: Option<String>,
-}
-
-/// Flags of the original that mean nothing here, or not yet.
-#[derive(Debug, Args)]
-pub(crate) struct ForeignArgs {
     #[arg(long, hide = true)]
     pub(crate) service_account_json: Option<String>,
     #[arg(long, hide = true, alias = "whitelisted-users")]
@@ -218,26 +162,30 @@ impl ProxyArgs {
             (
                 foreign.redis_max_idle_conns.is_some(),
                 "--redis-max-idle-conns",
-                "facts are in --data-dir",
+                "a connection carries all calls",
             ),
             (
                 foreign.redis_max_active_conns.is_some(),
                 "--redis-max-active-conns",
-                "facts are in --data-dir",
+                "a connection carries all calls",
             ),
-            (foreign.redis_port.is_some(), "REDISPORT", "facts are in --data-dir"),
             (
-                self.timeouts.exec_inventory_timeout.is_some(),
+                foreign.redis_port.is_some() && foreign.redis_host.is_none(),
+                "REDISPORT",
+                "facts are in --data-dir without REDISHOST or --redis-url",
+            ),
+            (
+                foreign.exec_inventory_timeout.is_some(),
                 "--exec-inventory-timeout",
                 "--exec-execute-timeout bounds the whole",
             ),
             (
-                self.timeouts.exec_setup_timeout.is_some(),
+                foreign.exec_setup_timeout.is_some(),
                 "--exec-setup-timeout",
                 "--exec-execute-timeout bounds the whole",
             ),
             (
-                self.timeouts.exec_check_missing_timeout.is_some(),
+                foreign.exec_check_missing_timeout.is_some(),
                 "--exec-check-missing-timeout",
                 "--exec-execute-timeout bounds the whole",
             ),
@@ -253,34 +201,32 @@ impl ProxyArgs {
                 foreign.insecure_skip_verify,
                 "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
             ),
-            (
-                foreign.redis_host.is_some(),
-                "REDISHOST: Redis (unset it to keep facts in --data-dir)",
-            ),
         ];
         if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
             return Err(Failure::Configuration(format!("{what} is not built yet")));
         }
-        if !self.listen.is_loopback() && self.auth == Auth::None {
-            return Err(Failure::Configuration(format!(
-                "--listen {}: with --auth none everybody who can connect may compile here, so only \
-                 a loopback address is taken",
-                self.listen
-            )));
-        }
-        Ok(())
+        self.gateway.check(self.listen)
     }
-}
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
+    /// Where facts are kept, if not in --data-dir; the original's variables name a host and port.
+    ///
+    /// # Errors
+    /// Naming the flag whose file cannot be read.
+    pub(crate) fn redis(&mut self, namespace: &str) -> Result<Option<RedisConfig>, Failure> {
+        if let (true, Some(host)) = (self.redis.redis_url.is_empty(), &self.foreign.redis_host) {
+            let port = self.foreign.redis_port.as_deref().unwrap_or("6379");
+            self.redis.redis_url.push(format!("redis://{host}:{port}"));
+        }
+        self.redis.config(namespace)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use goma_gateway::AbsolutePaths;
+
     use super::*;
     use crate::go_flags::respell;
 
@@ -298,11 +244,20 @@ mod tests {
         );
         assert_eq!(cli.proxy.port, 5050);
         assert!(cli.proxy.remote.insecure_remoteexec);
-        assert_eq!(cli.proxy.timeouts.exec_execute_timeout, Duration::from_secs(90));
+        let config = cli.proxy.gateway.config(AbsolutePaths::Refuse);
+        assert_eq!(config.timeouts.execute, Duration::from_secs(90));
         assert!(parse("remoteexec_proxy --insecure-remoteexec").proxy.remote.insecure_remoteexec);
         assert!(
             !parse("remoteexec_proxy -insecure-remoteexec=false").proxy.remote.insecure_remoteexec
         );
+    }
+
+    #[test]
+    fn the_originals_variables_name_a_redis() {
+        let mut proxy = parse("remoteexec_proxy --redis-host cache --redis-port 7000").proxy;
+        let redis = proxy.redis("backend").expect("reads").expect("Redis");
+        assert_eq!(redis.urls, ["redis://cache:7000"]);
+        assert!(parse("remoteexec_proxy").proxy.redis("backend").expect("reads").is_none());
     }
 
     #[test]

@@ -4,15 +4,14 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use goma_common::Digest;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
 use goma_gateway::worker::{Probed, WorkerFiles};
-use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig, Timeouts};
-use goma_shard::facts::{Embedded, Facts};
+use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig};
+use goma_shard::facts::{Embedded, Facts, Redis};
 use goma_shard::{LocalShard, ShardConfig};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
@@ -25,8 +24,8 @@ use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, ProxyArgs};
 use crate::backend::{Backend, Config as BackendConfig, SandboxMode};
 use crate::own_disk::OwnDisk;
 
-/// Presence is believed for so long after the CAS confirmed it: well under any retention.
-const PRESENCE_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
+/// Beside the shard's own memory in the same process the gateway's needs no more.
+const KEY_CACHE_ENTRIES: usize = 200_000;
 /// Connections to the embedded backend that may wait to be accepted.
 const CONNECTIONS: usize = 16;
 
@@ -60,7 +59,7 @@ async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Fail
     served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
 }
 
-async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
+async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
@@ -70,12 +69,17 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         Some(name) => Side::remote(&args, name)?,
         None => Side::embedded(&args, &data_dir).await?,
     };
-    let facts_file = data_dir.join(format!("facts-{}.redb", side.name));
-    let facts: Arc<dyn Facts> =
-        Arc::new(Embedded::open(&facts_file, PRESENCE_LIFE).map_err(Failure::start)?);
+    let presence_life = args.redis.presence_life;
+    let facts: Arc<dyn Facts> = match args.redis(&side.told)? {
+        Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
+        None => {
+            let file = data_dir.join(format!("facts-{}.redb", side.name));
+            Arc::new(Embedded::open(&file, presence_life).map_err(Failure::start)?)
+        }
+    };
     let shard_config = ShardConfig {
         memory_entries: args.max_digest_cache_entries.max(1),
-        presence_life: PRESENCE_LIFE,
+        presence_life,
         max_upload_bytes: 512 << 20,
         contents_memory: args.contents_memory_bytes,
         contents_disk: None,
@@ -86,7 +90,10 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         Some(disk) => disk,
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
     };
-    let config = gateway_config(&args, side.absolute_paths);
+    let config = GatewayConfig {
+        key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
+        ..args.gateway.config(side.absolute_paths)
+    };
     let gateway = Arc::new(Gateway::new(config, shards, side.backend, worker, drain));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
@@ -187,35 +194,6 @@ async fn open_backend(args: &BackendArgs, data_dir: &Path) -> Result<Backend, Fa
         config.jobs = jobs.max(1);
     }
     Backend::open(config).await.map_err(Failure::start)
-}
-
-fn gateway_config(args: &ProxyArgs, absolute_paths: AbsolutePaths) -> GatewayConfig {
-    let mut platform_properties = args.platform_property.clone();
-    if !args.platform_container_image.is_empty() {
-        let image = args.platform_container_image.clone();
-        platform_properties.push(("container-image".to_owned(), image));
-    }
-    GatewayConfig {
-        platform_properties,
-        absolute_paths: match args.absolute_paths {
-            Some(args::AbsolutePaths::Property) => AbsolutePaths::Property,
-            Some(args::AbsolutePaths::Chroot) => AbsolutePaths::Chroot,
-            Some(args::AbsolutePaths::Refuse) => AbsolutePaths::Refuse,
-            None => absolute_paths,
-        },
-        missing_input_limit: args.exec_missing_input_limit,
-        timeouts: Timeouts {
-            inputs: args.timeouts.exec_input_tree_timeout,
-            cached: args.timeouts.exec_check_cache_timeout,
-            execute: args.timeouts.exec_execute_timeout,
-            outputs: args.timeouts.exec_response_timeout,
-            ..Timeouts::default()
-        },
-        max_inflight_bytes: args.max_inflight_bytes,
-        max_inline_output: args.max_inline_output,
-        key_cache_entries: args.max_digest_cache_entries.clamp(1, 200_000),
-        ..GatewayConfig::default()
-    }
 }
 
 fn data_dir(args: &BackendArgs) -> Result<PathBuf, Failure> {

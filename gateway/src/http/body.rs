@@ -18,11 +18,8 @@ use crate::gateway::Gateway;
 const SILENCE: Duration = Duration::from_secs(30);
 /// A body as a whole; slow lines get through, trickling does not hold room for ever.
 const WHOLE: Duration = Duration::from_secs(300);
-/// How much larger than it was sent a compressed request is taken to be until it is inflated; the
-/// stock client's are 2.5 to 5 times.
-const USUAL_RATIO: usize = 5;
-/// More than this is inflated on a thread for blocking work.
-const INFLATE_INLINE: usize = 64 << 10;
+/// Where a body and what it inflates to are more than this, a thread for blocking work inflates it.
+const INFLATE_INLINE: usize = 384 << 10;
 
 /// A decoded message, and the room that it takes up.
 pub(super) struct Received<M> {
@@ -48,35 +45,19 @@ pub(super) async fn receive<M: Message + Default>(
         return Err(too_large("as sent", config.max_body));
     }
     // One that does not tell its length may be anything.
-    let mut permit = gateway.admission.admit(length.unwrap_or(config.max_body)).await?;
-    let sent = read(body, config.max_body).await?;
-    let guess = match encoding {
-        Encoding::Identity => sent.len(),
-        _ => sent.len() + sent.len().saturating_mul(USUAL_RATIO).min(config.max_inflated),
-    };
-    permit.arrived(guess).await?;
-    let sent_length = sent.len();
-    let message = match encoding {
-        Encoding::Identity => sent,
-        encoding if sent_length <= INFLATE_INLINE => inflate(encoding, sent, config.max_inflated)?,
-        encoding => {
-            let max = config.max_inflated;
-            tokio::task::spawn_blocking(move || inflate(encoding, sent, max))
-                .await
-                .map_err(|error| Error::new(Code::Internal, error.to_string()))??
-        }
-    };
-    if encoding != Encoding::Identity && sent_length + message.len() > guess {
-        permit.grow_to(sent_length + message.len())?;
-    }
+    let length = length.unwrap_or(config.max_body);
+    let permit = gateway.admission.admit(length).await?;
+    let sent = read(body, length).await?;
+    let (message, permit) = unpack(encoding, sent, config.max_inflated, permit).await?;
     let message = M::decode(message)
         .map_err(|error| Error::new(Code::InvalidArgument, format!("body: {error}")))?;
     Ok(Received { message, permit })
 }
 
+/// Reads at most `max` bytes, for which there is room.
 async fn read(mut body: Body, max: usize) -> Result<Bytes> {
     let whole = async {
-        let (mut pieces, mut length) = (Vec::new(), 0);
+        let (mut first, mut whole) = (Bytes::new(), Vec::new());
         loop {
             let frame = tokio::time::timeout(SILENCE, body.frame()).await.map_err(|_| {
                 Error::new(Code::DeadlineExceeded, "body: nothing came for too long")
@@ -85,23 +66,163 @@ async fn read(mut body: Body, max: usize) -> Result<Bytes> {
             let frame = frame
                 .map_err(|error| Error::new(Code::InvalidArgument, format!("body: {error}")))?;
             let Ok(piece) = frame.into_data() else { continue };
-            length += piece.len();
-            if length > max {
+            if first.len() + whole.len() + piece.len() > max {
                 return Err(too_large("as sent", max));
             }
-            pieces.push(piece);
+            // Most come in one piece, which is not copied. Many pieces are not kept: each takes room
+            // beside its bytes, however few those are.
+            if whole.is_empty() && first.is_empty() {
+                first = piece;
+                continue;
+            }
+            if whole.is_empty() {
+                // At once, since to grow takes twice the room; what is not filled takes none.
+                whole.reserve_exact(max);
+                whole.extend_from_slice(&std::mem::take(&mut first));
+            }
+            whole.extend_from_slice(&piece);
         }
-        Ok(match pieces.len() {
-            0 => Bytes::new(),
-            1 => pieces.swap_remove(0),
-            _ => pieces.concat().into(),
-        })
+        Ok(if whole.is_empty() { first } else { whole.into() })
     };
     tokio::time::timeout(WHOLE, whole)
         .await
         .map_err(|_| Error::new(Code::DeadlineExceeded, "body: took too long"))?
 }
 
+/// Waits for room to work on what was sent, and inflates it there.
+async fn unpack(
+    encoding: Encoding,
+    sent: Bytes,
+    max: usize,
+    mut permit: Permit,
+) -> Result<(Bytes, Permit)> {
+    let expected = encoding.expected_size(&sent, max)?;
+    let size = sent.len() + expected;
+    permit.arrived(size).await?;
+    // The permit goes along: a thread goes on when its request has been given up.
+    let inflate = move || {
+        let sent_length = sent.len();
+        let room = |bytes| permit.grow_to(sent_length + bytes);
+        let message = inflate(encoding, sent, expected, max, room)?;
+        Ok((message, permit))
+    };
+    if encoding == Encoding::Identity || size <= INFLATE_INLINE {
+        return inflate();
+    }
+    tokio::task::spawn_blocking(inflate)
+        .await
+        .map_err(|error| Error::new(Code::Internal, error.to_string()))?
+}
+
 fn too_large(how: &str, max: usize) -> Error {
     Error::new(Code::InvalidArgument, format!("body: larger than {max} bytes {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::mpsc;
+
+    use futures::{FutureExt, stream};
+
+    use super::super::encoding::deflate;
+    use super::*;
+    use crate::admission::Admission;
+
+    const ROOM: usize = 2 << 20;
+
+    fn admission() -> Admission {
+        Admission::new(10, 2 * ROOM, Duration::from_secs(30))
+    }
+
+    /// Compressed to far less than is usual.
+    fn zeros(size: usize) -> Bytes {
+        let (encoding, zeros) = deflate(Encoding::Gzip, Bytes::from(vec![0; size]));
+        assert!(encoding == Encoding::Gzip && zeros.len() < size / 50);
+        zeros
+    }
+
+    #[tokio::test]
+    async fn a_body_comes_together_whatever_its_pieces() {
+        for pieces in [&[][..], &["one"], &["one", "", "two"], &["", "one", "two", "three"]] {
+            let whole = pieces.concat();
+            let stream = stream::iter(pieces.iter().copied().map(Ok::<_, Error>));
+            let read = read(Body::from_stream(stream), whole.len()).await.expect("a body");
+            assert_eq!(read, whole);
+            let stream = stream::iter(pieces.iter().copied().map(Ok::<_, Error>));
+            let cap = whole.len().saturating_sub(1);
+            assert_eq!(
+                super::read(Body::from_stream(stream), cap).await.is_err(),
+                cap < whole.len()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_are_not_kept() {
+        struct Piece {
+            byte: [u8; 1],
+            _alive: Arc<()>,
+        }
+        impl AsRef<[u8]> for Piece {
+            fn as_ref(&self) -> &[u8] {
+                &self.byte
+            }
+        }
+        let alive = Arc::new(());
+        let pieces = (0..100).map(move |_| {
+            assert!(Arc::strong_count(&alive) <= 2, "one and the first at most");
+            Ok::<_, Error>(Bytes::from_owner(Piece { byte: [0], _alive: alive.clone() }))
+        });
+        let pieces = stream::iter(pieces);
+        let read = read(Body::from_stream(pieces), 100).await.expect("a body");
+        assert_eq!(read.len(), 100);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_inflates_to_much_waits_for_room() {
+        let admission = admission();
+        let permit = admission.admit(1).await.expect("room");
+        let first = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit).await.expect("room");
+        let permit = admission.admit(1).await.expect("room");
+        let second = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit);
+        let (second, ()) = tokio::join!(second, async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            drop(first);
+        });
+        assert_eq!(second.expect("it waited").0.len(), ROOM / 2);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_lies_about_its_size_gets_no_more_than_there_is() {
+        let admission = admission();
+        let mut lie = zeros(ROOM).to_vec();
+        let end = lie.len() - 4;
+        lie[end..].fill(0);
+        let permit = admission.admit(1).await.expect("room");
+        let error = unpack(Encoding::Gzip, lie.into(), ROOM, permit).await.err().expect("no room");
+        assert_eq!(error.code, Code::ResourceExhausted, "{error}");
+    }
+
+    #[test]
+    fn what_a_thread_works_on_takes_room_until_it_is_done() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let admission = admission();
+            let (finish, finished) = mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || finished.recv().is_err());
+            let permit = admission.admit(1).await.expect("room");
+            let given_up = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit).now_or_never();
+            assert!(given_up.is_none(), "there was no thread for it");
+            let mut next = admission.admit(1).await.expect("room");
+            assert!(next.arrived(ROOM).now_or_never().is_none(), "its room is taken");
+            drop(finish);
+            assert!(busy.await.expect("no panic"));
+            next.arrived(ROOM).await.expect("its room is free again");
+        });
+    }
 }

@@ -2,14 +2,16 @@
 //!
 //! The stock client reuses an idle connection for up to 5 s without looking whether it is still
 //! open, so none is closed under it before that, not even when the process ends.
+//!
+//! A peer that speaks HTTP/2 can be told to go elsewhere while its requests are served, and may
+//! never be idle otherwise: a balancer sends the requests of many clients over one connection.
 
-use std::io;
-use std::pin::{Pin, pin};
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::BoxError;
 use axum::Router;
 use axum::body::Body;
 use goma_common::drain::Drain;
@@ -18,49 +20,85 @@ use http::{HeaderValue, Request, Response, Version};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+
+use super::activity::{Activity, Busy, body_of};
 
 /// The client's own limit is just below 5 s.
 const REUSED_WITHIN: Duration = Duration::from_millis(5500);
 /// A connection on which no request begins for so long is closed; balancers in front keep theirs
 /// for a minute.
 const IDLE: Duration = Duration::from_secs(120);
+/// How long a connection outlives the listener. A request that begins while the client may still
+/// reuse its connection is answered 603 s later at most; the rest is for the answer to travel. Only a
+/// peer that does not read its answers is still there then.
+const LAST: Duration = Duration::from_secs(610);
 
-/// Serves a connection until its peer or the drain ends it.
-pub(crate) async fn serve(stream: TcpStream, app: Router, drain: Drain) {
-    let peer = stream.peer_addr().ok();
+/// What a connection is told about the end of the process.
+#[derive(Clone, Default)]
+pub(crate) struct Ending {
+    /// Answers say that they are the last on their connection.
+    pub(crate) drain: Drain,
+    /// The listener is closed: a balancer has had time to see that this process is not ready.
+    pub(crate) closed: CancellationToken,
+}
+
+/// Serves a connection until its peer or the end of the process ends it.
+///
+/// # Errors
+/// What its peer did wrong, or that it took longer than the process waits for.
+pub(crate) async fn serve<S>(stream: S, app: Router, ending: Ending) -> Result<(), BoxError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
     let activity = Arc::new(Activity::default());
+    let h2 = CancellationToken::new();
     let service = {
-        let (activity, drain) = (activity.clone(), drain.clone());
+        let (activity, drain, h2) = (activity.clone(), ending.drain.clone(), h2.clone());
         service_fn(move |request: Request<hyper::body::Incoming>| {
             let (app, drain, busy) = (app.clone(), drain.clone(), Busy::begin(activity.clone()));
+            let version = request.version();
+            if version == Version::HTTP_2 {
+                h2.cancel();
+            }
             async move {
-                let version = request.version();
                 let response = app.oneshot(request.map(Body::new)).await;
                 let mut response = response.unwrap_or_else(|never| match never {});
                 if drain.has_begun() && version < Version::HTTP_2 {
                     say_close(&mut response);
                 }
-                Ok::<_, std::convert::Infallible>(response.map(|body| body_of(body, busy)))
+                Ok::<_, Infallible>(response.map(|body| body_of(body, busy)))
             }
         })
     };
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).title_case_headers(true);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
-    let mut connection = pin!(server.serve_connection(TokioIo::new(QuickAck(stream)), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = async { drain.begun().await; activity.idle_for(REUSED_WITHIN).await } => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
+    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    // Before the first request the version may be unknown, and a graceful end would hang up.
+    let told_to_go = async { tokio::join!(h2.cancelled(), ending.closed.cancelled()) };
+    let idle = async {
+        ending.drain.begun().await;
+        activity.idle_for(REUSED_WITHIN).await;
     };
-    if let Err(error) = ended {
-        tracing::debug!(%error, ?peer, "connection ended");
+    let served = async {
+        tokio::select! {
+            ended = connection.as_mut() => return ended,
+            _ = told_to_go => {}
+            () = idle => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        connection.await
+    };
+    let last = async {
+        ending.closed.cancelled().await;
+        tokio::time::sleep(LAST).await;
+    };
+    tokio::select! {
+        ended = served => ended,
+        () = last => Err(format!("not over {} s after the listener", LAST.as_secs()).into()),
     }
 }
 
@@ -69,141 +107,138 @@ fn say_close(response: &mut Response<Body>) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }
 
-/// A request counts as under way until its answer's body has been handed to the connection.
-fn body_of(body: Body, busy: Busy) -> Body {
-    Body::new(Held { body, _busy: busy })
-}
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use http::StatusCode;
+    use hyper::client::conn::{http1, http2};
+    use tokio::io::DuplexStream;
+    use tokio::task::JoinHandle;
+    use tokio::time::{Instant, sleep};
 
-/// When a connection last had something to do.
-struct Activity {
-    requests: AtomicUsize,
-    born: Instant,
-    /// Milliseconds since `born`.
-    last: AtomicU64,
-}
+    use super::*;
 
-impl Default for Activity {
-    fn default() -> Self {
-        Self { requests: AtomicUsize::new(0), born: Instant::now(), last: AtomicU64::new(0) }
+    type Served = JoinHandle<Result<(), BoxError>>;
+
+    /// A connection to routes that answer at once, in 20 s and never.
+    fn open(ending: &Ending) -> (DuplexStream, Served) {
+        let app = Router::new()
+            .route("/quick", get(async || "quick"))
+            .route("/slow", get(async || sleep(seconds(20)).await))
+            .route("/endless", get(std::future::pending::<()>));
+        let (ours, theirs) = tokio::io::duplex(4096);
+        (ours, tokio::spawn(serve(theirs, app, ending.clone())))
     }
-}
 
-impl Activity {
-    /// Waits until nothing has happened for so long.
-    async fn idle_for(&self, quiet: Duration) {
-        loop {
-            let last = self.born + Duration::from_millis(self.last.load(Ordering::Acquire));
-            let until = match self.requests.load(Ordering::Acquire) {
-                0 if last + quiet <= Instant::now() => return,
-                0 => last + quiet,
-                _ => Instant::now() + Duration::from_millis(100),
-            };
-            tokio::time::sleep_until(until).await;
+    async fn h1(stream: DuplexStream) -> http1::SendRequest<String> {
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+        tokio::spawn(connection);
+        sender
+    }
+
+    async fn h2(stream: DuplexStream) -> http2::SendRequest<String> {
+        let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .expect("a connection");
+        tokio::spawn(connection);
+        sender
+    }
+
+    fn request(path: &str) -> Request<String> {
+        let url = format!("http://goma{path}");
+        Request::get(url).body(String::new()).expect("a request")
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// As [`crate::server::serve`] does it, once the balancer has had its time.
+    async fn end(ending: &Ending) {
+        ending.drain.begin();
+        sleep(seconds(3)).await;
+        ending.closed.cancel();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_h2_connection_that_is_never_idle_ends_with_what_is_under_way() {
+        let ending = Ending::default();
+        let (stream, served) = open(&ending);
+        let mut client = h2(stream).await;
+        let ended = tokio::spawn({
+            let ending = ending.clone();
+            async move {
+                sleep(Duration::from_millis(10_500)).await;
+                end(&ending).await;
+                served.await.expect("no panic").expect("a good end");
+                Instant::now()
+            }
+        });
+        let begun = Instant::now();
+        // One begins in each second, and each takes 20 of them.
+        let mut requests = Vec::new();
+        for _ in 0..60 {
+            requests.push(tokio::spawn(client.send_request(request("/slow"))));
+            sleep(seconds(1)).await;
         }
+        // The listener is closed at 13.5 s.
+        for (second, request) in requests.into_iter().enumerate() {
+            let answer = request.await.expect("no panic");
+            let status = answer.map(|answer| answer.status()).ok();
+            assert_eq!(status, (second < 14).then_some(StatusCode::OK), "at {second} s");
+        }
+        let took = ended.await.expect("a good end") - begun;
+        assert!((seconds(33)..seconds(34)).contains(&took), "{took:?}");
     }
 
-    fn touch(&self) {
-        let age = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(age, Ordering::Release);
-    }
-}
-
-/// One request under way.
-struct Busy(Arc<Activity>);
-
-impl Busy {
-    fn begin(activity: Arc<Activity>) -> Self {
-        activity.requests.fetch_add(1, Ordering::AcqRel);
-        activity.touch();
-        Self(activity)
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.touch();
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A body that keeps its request counted as under way.
-struct Held {
-    body: Body,
-    _busy: Busy,
-}
-
-impl http_body::Body for Held {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_http1_connection_stays_as_long_as_its_client_may_reuse_it() {
+        let ending = Ending::default();
+        let (stream, served) = open(&ending);
+        let mut client = h1(stream).await;
+        client.send_request(request("/quick")).await.expect("an answer");
+        end(&ending).await;
+        sleep(seconds(2)).await;
+        client.ready().await.expect("still open");
+        let answer = client.send_request(request("/quick")).await.expect("an answer");
+        assert_eq!(answer.headers()[CONNECTION], "close");
+        served.await.expect("no panic").expect("a good end");
     }
 
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_whose_first_request_comes_at_the_end_is_served() {
+        let ending = Ending::default();
+        let (first, first_served) = open(&ending);
+        let (second, second_served) = open(&ending);
+        end(&ending).await;
+        sleep(seconds(2)).await;
+        let (mut first, mut second) = (h1(first).await, h2(second).await);
+        let answer = first.send_request(request("/quick")).await.expect("an answer");
+        assert_eq!(answer.headers()[CONNECTION], "close");
+        let answer = second.send_request(request("/slow")).await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK);
+        first_served.await.expect("no panic").expect("a good end");
+        second_served.await.expect("no panic").expect("a good end");
     }
 
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// A stream whose peer is never kept waiting for an acknowledgement.
-///
-/// The client writes header and body apart and leaves Nagle's algorithm on: with delayed ACKs each
-/// of its requests costs 40 ms. The kernel forgets the option, so it is set again at each read.
-struct QuickAck(TcpStream);
-
-impl AsyncRead for QuickAck {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        quick_ack(&self.0);
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-#[cfg(target_os = "linux")]
-fn quick_ack(stream: &TcpStream) {
-    // It only ever saves time; a socket that cannot do it works as well.
-    let _ = socket2::SockRef::from(stream).set_tcp_quickack(true);
-}
-
-#[cfg(not(target_os = "linux"))]
-fn quick_ack(_: &TcpStream) {}
-
-impl AsyncWrite for QuickAck {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, buffer)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffers: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write_vectored(context, buffers)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
+    #[tokio::test(start_paused = true)]
+    async fn no_connection_outlives_the_listener_for_long() {
+        let ending = Ending::default();
+        let (first, first_served) = open(&ending);
+        let (second, second_served) = open(&ending);
+        let (mut first, mut second) = (h1(first).await, h2(second).await);
+        let first = tokio::spawn(first.send_request(request("/endless")));
+        let second = tokio::spawn(second.send_request(request("/endless")));
+        sleep(seconds(1)).await;
+        end(&ending).await;
+        let closed = Instant::now();
+        for served in [first_served, second_served] {
+            let error = served.await.expect("no panic").expect_err("given up");
+            assert!(error.to_string().contains("610 s"), "{error}");
+            assert!((seconds(609)..seconds(612)).contains(&closed.elapsed()));
+        }
+        first.await.expect("no panic").expect_err("cut");
+        second.await.expect("no panic").expect_err("cut");
     }
 }

@@ -24,8 +24,11 @@ pub(super) enum Encoding {
 const WORTH_COMPRESSING: usize = 512;
 /// A gzip member with deflate inside, no name, no time, compressed fast on an unknown system.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
-/// The first guess at an inflated size, as a multiple of the compressed one.
-const USUAL_RATIO: usize = 4;
+/// How many times larger than it was sent a body becomes that does not tell; the stock client's
+/// become 2.5 to 5 times as large.
+const USUAL_RATIO: usize = 5;
+/// Deflate can do no better: 258 bytes from two bits.
+const MOST_RATIO: usize = 1032;
 
 impl Encoding {
     /// The coding of a request.
@@ -62,6 +65,34 @@ impl Encoding {
             .unwrap_or(Self::Identity)
     }
 
+    /// How many bytes a body is taken to inflate to: what gzip says at its end, as far as that is
+    /// possible, else the usual. Either may be wrong.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for one that says itself that it is too large.
+    pub(super) fn expected_size(self, body: &[u8], max: usize) -> Result<usize> {
+        match self {
+            Self::Identity => Ok(0),
+            Self::Deflate => Ok(body.len().saturating_mul(USUAL_RATIO).min(max)),
+            Self::Gzip => {
+                let told = body.last_chunk().map_or(0, |told| u32::from_le_bytes(*told) as usize);
+                if told > max {
+                    return Err(self.too_large(max));
+                }
+                Ok(told.min(body.len().saturating_mul(MOST_RATIO)))
+            }
+        }
+    }
+
+    fn too_large(self, max: usize) -> Error {
+        self.invalid(&format!("inflates to more than {max} bytes"))
+    }
+
+    fn invalid(self, why: &str) -> Error {
+        let name = self.name().unwrap_or("identity");
+        Error::new(Code::InvalidArgument, format!("body ({name}): {why}"))
+    }
+
     /// The header's word; none for identity.
     pub(super) fn name(self) -> Option<&'static str> {
         match self {
@@ -72,30 +103,55 @@ impl Encoding {
     }
 }
 
-/// Decompresses a whole body into at most `max` bytes.
+/// Decompresses a whole body that is `expected` to give so many bytes into at most `max`.
+///
+/// `room` is told how many bytes are about to be allocated in all before a buffer that proved too
+/// small is made larger, and may object.
 ///
 /// # Errors
-/// `InvalidArgument` for what is damaged, cut off, or larger.
-pub(super) fn inflate(encoding: Encoding, body: Bytes, max: usize) -> Result<Bytes> {
-    let mut inflated = Vec::with_capacity((body.len() * USUAL_RATIO).min(max));
-    // One byte more than allowed tells that there are more.
-    let limit = max as u64 + 1;
-    let read = match encoding {
+/// `InvalidArgument` for what is damaged, cut off, or larger; what `room` says.
+pub(super) fn inflate(
+    encoding: Encoding,
+    body: Bytes,
+    expected: usize,
+    max: usize,
+    room: impl FnMut(usize) -> Result<()>,
+) -> Result<Bytes> {
+    let inflated = match encoding {
         Encoding::Identity => return Ok(body),
-        Encoding::Gzip => GzDecoder::new(&body[..]).take(limit).read_to_end(&mut inflated),
-        Encoding::Deflate => DeflateDecoder::new(&body[..]).take(limit).read_to_end(&mut inflated),
+        Encoding::Gzip => read_all(GzDecoder::new(&body[..]), encoding, expected, max, room)?,
+        Encoding::Deflate => {
+            read_all(DeflateDecoder::new(&body[..]), encoding, expected, max, room)?
+        }
     };
-    let invalid = |why: String| {
-        Error::new(
-            Code::InvalidArgument,
-            format!("body ({}): {why}", encoding.name().unwrap_or("")),
-        )
-    };
-    read.map_err(|error| invalid(error.to_string()))?;
-    if inflated.len() > max {
-        return Err(invalid(format!("inflates to more than {max} bytes")));
-    }
     Ok(inflated.into())
+}
+
+fn read_all(
+    mut decoder: impl Read,
+    encoding: Encoding,
+    expected: usize,
+    max: usize,
+    mut room: impl FnMut(usize) -> Result<()>,
+) -> Result<Vec<u8>> {
+    // With one byte more than expected or allowed, there is an end or a byte too many to be seen.
+    let mut inflated = Vec::with_capacity(expected.min(max) + 1);
+    loop {
+        let spare = inflated.capacity() - inflated.len();
+        // Within its capacity the buffer does not grow by itself.
+        let read = decoder.by_ref().take(spare as u64).read_to_end(&mut inflated);
+        let read = read.map_err(|error| encoding.invalid(&error.to_string()))?;
+        if inflated.len() > max {
+            return Err(encoding.too_large(max));
+        }
+        if read < spare {
+            return Ok(inflated);
+        }
+        let larger = inflated.capacity().saturating_mul(2).min(max + 1);
+        // While one is copied to the other, there are both.
+        room(inflated.capacity() + larger)?;
+        inflated.reserve_exact(larger - inflated.len());
+    }
 }
 
 /// Compresses an answer, unless that does not pay: then it is identity, whatever was asked for.
@@ -147,6 +203,12 @@ mod tests {
         HeaderValue::from_static(text)
     }
 
+    /// With all the room in the world.
+    fn inflate_all(encoding: Encoding, body: Bytes, max: usize) -> Result<Bytes> {
+        let expected = encoding.expected_size(&body, max)?;
+        inflate(encoding, body, expected, max, |_| Ok(()))
+    }
+
     #[test]
     fn both_codings_come_back() {
         let text = Bytes::from("int main(void) { return 0; }\n".repeat(1000));
@@ -154,7 +216,7 @@ mod tests {
             let (used, compressed) = deflate(encoding, text.clone());
             assert_eq!(used, encoding);
             assert!(compressed.len() < text.len() / 10);
-            assert_eq!(inflate(encoding, compressed, text.len()).expect("inflates"), text);
+            assert_eq!(inflate_all(encoding, compressed, text.len()).expect("inflates"), text);
         }
     }
 
@@ -173,18 +235,68 @@ mod tests {
     fn the_clients_deflate_has_four_bytes_behind() {
         let (_, compressed) = deflate(Encoding::Deflate, Bytes::from("x".repeat(10_000)));
         let body = [&compressed[..], &[1, 2, 3, 4]].concat();
-        let inflated = inflate(Encoding::Deflate, body.into(), 10_000).expect("inflates");
+        let inflated = inflate_all(Encoding::Deflate, body.into(), 10_000).expect("inflates");
         assert_eq!(inflated.len(), 10_000);
     }
 
     #[test]
     fn bombs_and_damage_are_refused() {
-        let (_, bomb) = deflate(Encoding::Gzip, Bytes::from(vec![0; 1 << 20]));
-        let error = inflate(Encoding::Gzip, bomb.clone(), 1 << 19).expect_err("too large");
-        assert!(error.message.contains("more than 524288 bytes"), "{error}");
-        assert!(inflate(Encoding::Gzip, bomb.slice(..bomb.len() / 2), 1 << 20).is_err());
-        assert!(inflate(Encoding::Gzip, Bytes::from("nonsense"), 1 << 20).is_err());
-        assert!(inflate(Encoding::Deflate, Bytes::from("\u{7f}nonsense"), 1 << 20).is_err());
+        for encoding in [Encoding::Gzip, Encoding::Deflate] {
+            let (_, bomb) = deflate(encoding, Bytes::from(vec![0; 1 << 20]));
+            let error = inflate_all(encoding, bomb.clone(), 1 << 19).expect_err("too large");
+            assert!(error.message.contains("more than 524288 bytes"), "{error}");
+            assert!(inflate_all(encoding, bomb.clone(), 1 << 20).is_ok(), "not a byte too many");
+            assert!(inflate_all(encoding, bomb.slice(..bomb.len() / 2), 1 << 20).is_err());
+        }
+        assert!(inflate_all(Encoding::Gzip, Bytes::from("nonsense"), 1 << 20).is_err());
+        assert!(inflate_all(Encoding::Deflate, Bytes::from("\u{7f}nonsense"), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn gzip_tells_its_size_at_its_end() {
+        let size = |body: &[u8], max| Encoding::Gzip.expected_size(body, max);
+        let (_, body) = deflate(Encoding::Gzip, Bytes::from(vec![0; 1 << 20]));
+        assert_eq!(size(&body, 1 << 20).expect("not too large"), 1 << 20);
+        let error = size(&body, (1 << 20) - 1).expect_err("known before it is inflated");
+        assert!(error.message.contains("gzip") && error.message.contains("1048575"), "{error}");
+        // Ten bytes do not become so many.
+        assert_eq!(size(b"??????\xff\xff\xff\x0f", 1 << 30).expect("a size"), 10_320);
+        assert_eq!(size(b"?", 1 << 30).expect("a size"), 0, "nothing that it could tell");
+    }
+
+    #[test]
+    fn a_buffer_of_the_right_size_asks_for_no_more_room() {
+        let text = Bytes::from("int x;\n".repeat(100_000));
+        let (_, body) = deflate(Encoding::Gzip, text.clone());
+        let asked = |_| panic!("asked for more");
+        let inflated = inflate(Encoding::Gzip, body, text.len(), text.len(), asked);
+        assert_eq!(inflated.expect("inflates"), text);
+    }
+
+    #[test]
+    fn no_buffer_grows_before_there_is_room() {
+        let size = 1 << 20;
+        for encoding in [Encoding::Gzip, Encoding::Deflate] {
+            let (_, body) = deflate(encoding, Bytes::from(vec![0; size]));
+            // Expected to be far smaller than it is.
+            let mut asked = Vec::new();
+            let note = |bytes| {
+                asked.push(bytes);
+                Ok(())
+            };
+            let inflated = inflate(encoding, body.clone(), 1000, size, note).expect("inflates");
+            assert_eq!(inflated.len(), size);
+            assert_eq!(asked[..3], [1001 * 3, 1001 * 6, 1001 * 12], "the old and the new");
+            assert!(asked.last().is_some_and(|last| *last > size && *last <= 2 * size));
+
+            let mut asked = 0;
+            let none = |_| {
+                asked += 1;
+                Err(Error::new(Code::ResourceExhausted, "no room"))
+            };
+            let error = inflate(encoding, body, 1000, size, none).expect_err("no room");
+            assert_eq!((error.code, asked), (Code::ResourceExhausted, 1));
+        }
     }
 
     #[test]

@@ -1,12 +1,15 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
 //! [`body`] reads a body, [`encoding`] decompresses and compresses, [`handlers`] are the routes,
-//! [`respond`] makes answers, [`connection`] serves one accepted connection.
+//! [`respond`] makes answers, [`connection`] serves one accepted connection, whose [`activity`] says
+//! when it may end and whose client is spared delays by [`quick_ack`].
 
+mod activity;
 mod body;
 pub(crate) mod connection;
 mod encoding;
 mod handlers;
+pub(crate) mod quick_ack;
 mod respond;
 
 use std::sync::Arc;

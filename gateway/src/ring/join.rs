@@ -43,7 +43,9 @@ pub(super) async fn turn(
             tokio::spawn(hold(end, second, answers));
             Turn::Run(lease)
         }
-        Some(join_response::Turn::Outcome(outcome)) => Turn::Ran(Box::new(shard_wire::outcome(outcome)?)),
+        Some(join_response::Turn::Outcome(outcome)) => {
+            Turn::Ran(Box::new(shard_wire::outcome(outcome)?))
+        }
         None => Turn::Run(Lease::alone()),
     })
 }

@@ -43,7 +43,7 @@ impl FromStr for NamedShard {
 ///
 /// # Errors
 /// When it is anything else.
-pub fn host_and_port(text: &str) -> Result<String, String> {
+pub(crate) fn host_and_port(text: &str) -> Result<String, String> {
     match text.rsplit_once(':') {
         Some((host, port))
             if !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0) =>
@@ -58,7 +58,7 @@ pub fn host_and_port(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// Naming the one that stands twice.
-pub fn distinct(shards: Vec<NamedShard>) -> Result<MemberList, String> {
+pub(crate) fn distinct(shards: Vec<NamedShard>) -> Result<MemberList, String> {
     let mut names = BTreeSet::new();
     match shards.iter().find(|shard| !names.insert(&shard.name)) {
         Some(twice) => Err(format!("{} is there twice", twice.name)),

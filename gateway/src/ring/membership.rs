@@ -169,3 +169,6 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

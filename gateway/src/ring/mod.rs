@@ -26,6 +26,17 @@ mod watcher;
 
 pub use hash_ring::{Member, Ring};
 pub use member_list::{MemberList, NamedShard};
+pub(crate) use member_list::{distinct, host_and_port};
 pub use membership::Membership;
 pub use routed::Routed;
 pub use view::{Up, View};
+
+/// A shard that is up, for tests of what stands before the ring.
+#[cfg(test)]
+pub(crate) fn up_for_tests(name: &str) -> Up {
+    Up {
+        member: Member { name: name.to_owned(), weight: 1 },
+        shard: std::sync::Arc::new(testing::Scripted::default()),
+        gone: tokio_util::sync::CancellationToken::new(),
+    }
+}

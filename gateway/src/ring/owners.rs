@@ -30,6 +30,9 @@ pub(super) struct Owners {
 pub(super) type Call<'a, T, R> =
     dyn Fn(Arc<dyn Shards>, Vec<T>) -> BoxFuture<'a, Result<R>> + Send + Sync + 'a;
 
+/// Answers, each with the places in the question of the items that it is for.
+pub(super) type Parts<R> = Vec<(Vec<usize>, R)>;
+
 /// What has failed so far of a part of a question.
 #[derive(Clone)]
 struct Patience {
@@ -71,7 +74,7 @@ impl Owners {
         self.view.borrow().owner(key).cloned()
     }
 
-    /// Asks all owners. Each answer comes with the places of the items that it is for.
+    /// Asks all owners.
     ///
     /// # Errors
     /// The first of an owner that is final, or that of one that is away at the deadline.
@@ -80,7 +83,7 @@ impl Owners {
         items: Vec<Item<T>>,
         deadline: Deadline,
         call: &'a Call<'a, T, R>,
-    ) -> Result<Vec<(Vec<usize>, R)>>
+    ) -> Result<Parts<R>>
     where
         T: Clone + Send + Sync + 'a,
         R: Send + 'a,
@@ -104,7 +107,7 @@ impl Owners {
         patience: Patience,
         deadline: Deadline,
         call: &'a Call<'a, T, R>,
-    ) -> BoxFuture<'a, Result<Vec<(Vec<usize>, R)>>>
+    ) -> BoxFuture<'a, Result<Parts<R>>>
     where
         T: Clone + Send + Sync + 'a,
         R: Send + 'a,
@@ -131,7 +134,7 @@ impl Owners {
         mut patience: Patience,
         deadline: Deadline,
         call: &'a Call<'a, T, R>,
-    ) -> Result<Vec<(Vec<usize>, R)>>
+    ) -> Result<Parts<R>>
     where
         T: Clone + Send + Sync + 'a,
         R: Send + 'a,

@@ -4,7 +4,7 @@
 //! `SEED=7` plays one schedule, `COUNT=10000` so many; a violation names the seed that plays it again.
 //! [`script`] is what happens, [`world`] the cluster, [`checker`] what must hold; [`farm`] and
 //! [`store`] are the doubles of a backend and of Redis, [`client`] that of the stock client,
-//! [`member`] a shard that can be killed, [`cluster`] a gateway's way to the shards.
+//! [`member`] a shard that can be killed, [`cluster`] who is up as each gateway sees it.
 
 #![allow(unreachable_pub, reason = "modules of a test")]
 

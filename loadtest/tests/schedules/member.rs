@@ -56,6 +56,10 @@ impl Member {
         }
     }
 
+    pub fn is_running(&self) -> bool {
+        self.running().is_some()
+    }
+
     pub async fn bump_epoch(&self) {
         let bumped = self.call(|shard| async move { shard.bump_epoch().await }).await;
         // A store that is away cannot be told: an operator would try again.

@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use goma_common::drain::Drain;
 use goma_common::{Deadline, Digest, FileKey, Result};
+use goma_gateway::ring::Routed;
 use goma_gateway::worker::{Properties, Sha256, WorkerFiles};
 use goma_gateway::{Gateway, GatewayConfig, app};
 use goma_shard::ShardConfig;
@@ -21,7 +22,7 @@ use tower::ServiceExt;
 
 use crate::chance::Chance;
 use crate::checker::{ATTEMPT, Checker};
-use crate::cluster::Cluster;
+use crate::cluster::Views;
 use crate::farm::Farm;
 use crate::member::Member;
 use crate::script::{Episode, GATEWAYS, SHARDS, Script};
@@ -47,6 +48,7 @@ pub struct World {
     pub farm: Farm,
     pub store: Arc<Store>,
     members: Vec<Arc<Member>>,
+    views: Views,
     gateways: Vec<Mutex<Option<(Router, CancellationToken)>>>,
     losses: Mutex<Losses>,
 }
@@ -81,7 +83,8 @@ impl World {
             let cas = script.sabotage.cas();
             Arc::new(Member::new(n, config.clone(), store.clone(), farm.clone(), cas))
         });
-        let members = members.collect();
+        let members: Vec<Arc<Member>> = members.collect();
+        let views = Views::new(members.clone(), GATEWAYS, chance.clone());
         let losses = Losses { single: 0, great: 0, farm_back: Instant::now() };
         let world = Arc::new(Self {
             files,
@@ -90,6 +93,7 @@ impl World {
             farm,
             store,
             members,
+            views,
             gateways: (0..GATEWAYS).map(|_| Mutex::default()).collect(),
             losses: Mutex::new(losses),
             script,
@@ -152,8 +156,9 @@ impl World {
             Episode::KillShard(shard, length) => {
                 self.checker.count("killed shards");
                 self.members[shard].kill();
-                sleep(length).await;
+                tokio::join!(self.views.notice(shard), sleep(length));
                 self.members[shard].start();
+                self.views.notice(shard).await;
             }
             Episode::KillGateway(gateway, length) => {
                 if let Some((_, life)) = self.gateway(gateway).take() {
@@ -168,8 +173,8 @@ impl World {
     }
 
     fn start_gateway(&self, number: usize) {
-        let cluster = Cluster::new(self.members.clone(), self.chance.clone());
-        let shards = self.script.sabotage.shards(Arc::new(cluster));
+        let routed = Routed::new(self.views.of(number));
+        let shards = self.script.sabotage.shards(Arc::new(routed));
         let config = GatewayConfig { key_cache_entries: 1000, ..GatewayConfig::default() };
         let backend = self.farm.backend(Arc::new(self.farm.clone()));
         let gateway = Gateway::new(config, shards, backend, Arc::new(Worker), Drain::default());

@@ -28,8 +28,9 @@ const QUESTION_MAX: usize = 4096;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stream of one large blob ends by then, broken ones included.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(300);
-/// Streams that may break before a blob is given up.
-const STREAM_TRIES: u32 = 4;
+/// Streams that may break before a blob is given up: with their delays, about as long as a backend
+/// takes to restart.
+const STREAM_TRIES: u32 = 9;
 
 /// A handle to the tasks, which end when the last handle is dropped.
 #[derive(Clone)]
@@ -187,7 +188,7 @@ impl Calls {
 
     async fn stream(&self, upload: Upload) {
         let deadline = Deadline::after(STREAM_TIMEOUT);
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1));
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut tried = 0;
         let outcome = loop {
             tried += 1;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use goma_common::reapi::Executed;
 use goma_common::Code;
+use goma_common::reapi::Executed;
 use goma_proto::reapi::ActionResult;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -1,5 +1,7 @@
 //! A shard for tests: it keeps its facts in memory, and is away or silent when it is told to.
 
+mod server;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard};
 
@@ -10,6 +12,8 @@ use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result};
 use tokio::sync::watch;
+
+pub(super) use server::Server;
 
 /// How it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -136,7 +140,11 @@ impl Shards for Scripted {
                 let (told, turn) = watch::channel(None);
                 self.state().turns.insert(action, turn);
                 let (lease, end) = Lease::new();
-                tokio::spawn(async move { end.await.map(|end| told.send(Some(end))) });
+                tokio::spawn(async move {
+                    if let Ok(end) = end.await {
+                        told.send_replace(Some(end));
+                    }
+                });
                 return Turn::Run(lease);
             };
             let ended = deadline.bound("the turn", async {

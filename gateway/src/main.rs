@@ -1,0 +1,12 @@
+//! The program `goma-gateway`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use goma_gateway::{Cli, run};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = cli.log.clone();
+    goma_common::program::run("goma-gateway", &filter, run(cli))
+}

@@ -1,0 +1,98 @@
+//! Blobs that the embedded backend loses: files of its store are deleted, some of them at random.
+//!
+//! An eviction tells the backend: each lost blob is read once through the API, which makes the
+//! backend look at its disk, and from then on it says that the blob is missing. A loss does not: the
+//! backend goes on to say that it has the blob, takes an upload of it without storing it, and finds
+//! out when an action or a client needs the bytes.
+
+use std::path::{Path, PathBuf};
+
+use goma_proto::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
+use goma_proto::reapi::{BatchReadBlobsRequest, Digest};
+use tonic::transport::Channel;
+
+use super::command::Percent;
+use crate::error::{Error, Result};
+
+/// Blobs in one call; the answers name errors only.
+const BATCH: usize = 500;
+
+/// Deletes so many percent of the blobs in a store's directory, one at least if there is any.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub(super) fn lose(store: &Path, percent: Percent) -> Result<Vec<Digest>> {
+    let mut files = blobs(&store.join("blobs"))?;
+    files.sort();
+    fastrand::shuffle(&mut files);
+    files.truncate(share(files.len(), percent));
+    // One that is gone by now was evicted by the backend itself.
+    files.retain(|file| std::fs::remove_file(file).is_ok());
+    Ok(files.iter().filter_map(|file| digest(file)).collect())
+}
+
+/// Lets the backend find out.
+///
+/// # Errors
+/// When it cannot be asked.
+pub(super) async fn tell(backend: Channel, instance: &str, lost: Vec<Digest>) -> Result<()> {
+    let mut cas = ContentAddressableStorageClient::new(backend).max_decoding_message_size(64 << 20);
+    for digests in lost.chunks(BATCH) {
+        let request = BatchReadBlobsRequest {
+            instance_name: instance.to_owned(),
+            digests: digests.to_vec(),
+            ..Default::default()
+        };
+        let read = cas.batch_read_blobs(request).await;
+        read.map_err(|status| Error::member("backend", status.message()))?;
+    }
+    Ok(())
+}
+
+fn share(count: usize, percent: Percent) -> usize {
+    // Of at most some millions of files.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    let share = (count as f64 * percent.0 / 100.0).ceil() as usize;
+    share.min(count)
+}
+
+/// The files two levels below, named `HASH-SIZE`.
+fn blobs(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for shard in entries(dir)? {
+        files.extend(entries(&shard)?.into_iter().filter(|file| digest(file).is_some()));
+    }
+    Ok(files)
+}
+
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let read = std::fs::read_dir(dir).map_err(|error| Error::file(dir, error))?;
+    let paths = read.map(|entry| entry.map(|entry| entry.path()));
+    paths.collect::<std::io::Result<_>>().map_err(|error| Error::file(dir, error))
+}
+
+fn digest(file: &Path) -> Option<Digest> {
+    let (hash, size) = file.file_name()?.to_str()?.split_once('-')?;
+    Some(Digest { hash: hash.to_owned(), size_bytes: size.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_files_go_as_are_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let shard = dir.path().join("blobs/ab");
+        std::fs::create_dir_all(&shard).expect("made");
+        for n in 0..40 {
+            std::fs::write(shard.join(format!("ab{n}-7")), "").expect("written");
+        }
+        let lost = lose(dir.path(), Percent(10.0)).expect("readable");
+        assert_eq!(lost.len(), 4);
+        assert!(lost.iter().all(|digest| digest.size_bytes == 7));
+        assert_eq!(entries(&shard).expect("readable").len(), 36);
+        assert_eq!(share(0, Percent(1.0)), 0);
+        assert_eq!(share(3, Percent(1.0)), 1);
+    }
+}

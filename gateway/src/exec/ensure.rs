@@ -26,7 +26,12 @@ pub(super) async fn closure(
 ) -> Result<(), Refusal> {
     let mut blobs = plan.made.clone();
     blobs.extend(plan.stored.iter().map(|digest| Blob { digest: *digest, contents: None }));
-    let missing = exec.shards.ensure(blobs, trust, job.source, deadline).await?;
+    let mut missing = exec.shards.ensure(blobs.clone(), trust, job.source, deadline).await?;
+    if !missing.is_empty() && trust == Trust::Presence {
+        // What is believed may be gone too, and the client has but five attempts: it is told of all
+        // at once.
+        missing = exec.shards.ensure(blobs, Trust::Nothing, job.source, deadline).await?;
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -58,8 +58,9 @@ pub(super) async fn assemble(
         }
     }
     let whole = hasher.finish();
+    let epoch = presence.epoch();
     if backend.cas.find_missing(&[whole], deadline).await?.is_empty() {
-        presence.confirm(vec![whole]).await;
+        presence.confirm(vec![whole], epoch).await;
         return Ok(Some(whole));
     }
     restarting("ByteStream.Write", whole, deadline, || {
@@ -67,7 +68,7 @@ pub(super) async fn assemble(
         backend.cas.upload_stream(whole, pieces, deadline)
     })
     .await?;
-    presence.confirm(vec![whole]).await;
+    presence.confirm(vec![whole], epoch).await;
     Ok(Some(whole))
 }
 

@@ -90,9 +90,17 @@ impl Presence {
         known
     }
 
-    /// The CAS has just said of each of these that it is there.
-    pub(crate) async fn confirm(&self, digests: Vec<Digest>) {
-        let epoch = self.epoch.load(Ordering::SeqCst);
+    /// The epoch, for [`Presence::confirm`]: to be had before the CAS is asked.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+
+    /// The CAS has just said of each of these that it is there, when asked in this epoch. What it
+    /// said in another is not believed any more.
+    pub(crate) async fn confirm(&self, digests: Vec<Digest>, epoch: u64) {
+        if epoch != self.epoch() {
+            return;
+        }
         for digest in &digests {
             self.remember(digest, Duration::ZERO, epoch);
         }
@@ -244,7 +252,7 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        presence.confirm(vec![a, b]).await;
+        presence.confirm(vec![a, b], 0).await;
         presence.forget(&[a]).await;
         assert_eq!(presence.check(&[a, b]).await, [false, true]);
         // Another process with the same store sees the same.
@@ -256,10 +264,10 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let all = blobs(60);
-        presence.confirm(all.clone()).await;
+        presence.confirm(all.clone(), 0).await;
         presence.forget(&all[..30]).await;
         assert_eq!(presence.false_positives(), 30);
-        presence.confirm(all[30..].to_vec()).await;
+        presence.confirm(all[30..].to_vec(), presence.epoch()).await;
         assert_eq!(presence.check(&all[30..31]).await, [false], "nothing is believed");
         tokio::time::advance(Duration::from_secs(60)).await;
         presence.follow_epoch().await;
@@ -272,7 +280,7 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let (one, other) = (presence(&facts), presence(&facts));
         let a = Digest::of(b"a");
-        one.confirm(vec![a]).await;
+        one.confirm(vec![a], 0).await;
         assert_eq!(other.check(&[a]).await, [true]);
         one.bump_epoch().await.expect("bumps");
         assert_eq!(one.check(&[a]).await, [false]);
@@ -284,7 +292,7 @@ mod tests {
     async fn what_is_hot_and_past_half_its_life_is_due() {
         let presence = presence(&Arc::new(Memory::default()));
         let (hot, cold) = (Digest::of(b"hot"), Digest::of(b"cold"));
-        presence.confirm(vec![hot, cold]).await;
+        presence.confirm(vec![hot, cold], 0).await;
         presence.check(&[hot]).await;
         assert_eq!(presence.due().take(10), [], "it is young");
         tokio::time::advance(LIFE / 2 + Duration::from_secs(1)).await;

@@ -44,11 +44,12 @@ pub(crate) async fn refresh(presence: &Presence, backend: &Backend) {
     if due.is_empty() {
         return;
     }
+    let epoch = presence.epoch();
     match backend.cas.find_missing(&due, Deadline::after(TIMEOUT)).await {
         Ok(missing) => {
             let gone: HashSet<Digest> = missing.iter().copied().collect();
             let there = due.into_iter().filter(|digest| !gone.contains(digest)).collect();
-            presence.confirm(there).await;
+            presence.confirm(there, epoch).await;
             presence.forget(&missing).await;
         }
         // It is still believed; its next use makes it due again.

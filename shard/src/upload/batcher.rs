@@ -133,6 +133,7 @@ impl Calls {
     async fn ask(self, questions: Vec<Question>, next: Next) {
         let digests: Vec<Digest> = questions.iter().map(|question| question.digest).collect();
         let deadline = Deadline::after(CALL_TIMEOUT);
+        let epoch = self.presence.epoch();
         let missing = match self.backend.cas.find_missing(&digests, deadline).await {
             Ok(missing) => missing,
             Err(error) => {
@@ -145,7 +146,7 @@ impl Calls {
         let missing = std::collections::HashSet::<Digest>::from_iter(missing);
         let (absent, present): (Vec<_>, Vec<_>) =
             questions.into_iter().partition(|question| missing.contains(&question.digest));
-        self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect()).await;
+        self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect(), epoch).await;
         for Question { digest, contents, source, answer } in absent {
             let contents = match contents {
                 Some(contents) => Some(contents),
@@ -166,6 +167,7 @@ impl Calls {
     async fn batch(self, uploads: Vec<Upload>, streams: Stage<Upload>) {
         let deadline = Deadline::after(CALL_TIMEOUT);
         let blobs: Vec<_> = uploads.iter().map(|u| (u.digest, u.contents.clone())).collect();
+        let epoch = self.presence.epoch();
         let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
             Ok(answers) => answers,
             Err(error) if error.code == Code::ResourceExhausted => {
@@ -183,15 +185,16 @@ impl Calls {
                 Err(error) => end(upload.answer, Err(error.context("backend: BatchUpdateBlobs"))),
             }
         }
-        self.confirm(taken).await;
+        self.confirm(taken, epoch).await;
     }
 
     async fn stream(&self, upload: Upload) {
         let deadline = Deadline::after(STREAM_TIMEOUT);
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut tried = 0;
-        let outcome = loop {
+        let (epoch, outcome) = loop {
             tried += 1;
+            let epoch = self.presence.epoch();
             let contents = upload.contents.clone();
             let pieces = once(async move { Ok(contents) }).boxed();
             match self.backend.cas.upload_stream(upload.digest, pieces, deadline).await {
@@ -199,21 +202,21 @@ impl Calls {
                     tracing::debug!(%error, tried, "upload broke, sending again");
                     tokio::time::sleep(backoff.delay()).await;
                 }
-                outcome => break outcome,
+                outcome => break (epoch, outcome),
             }
         };
         match outcome {
-            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)]).await,
+            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)], epoch).await,
             Err(error) => end(upload.answer, Err(error)),
         }
     }
 
     /// The CAS has said of each of these that it has it.
-    async fn confirm(&self, blobs: Vec<(Digest, Answer)>) {
+    async fn confirm(&self, blobs: Vec<(Digest, Answer)>, epoch: u64) {
         if blobs.is_empty() {
             return;
         }
-        self.presence.confirm(blobs.iter().map(|(digest, _)| *digest).collect()).await;
+        self.presence.confirm(blobs.iter().map(|(digest, _)| *digest).collect(), epoch).await;
         blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present)));
     }
 }

@@ -112,6 +112,8 @@ impl Uploads {
             }
             None => None,
         };
+        // A question that is under way may be older than the loss that is to be repaired.
+        let mut may_be_stale = trust == Trust::Nothing;
         loop {
             let work = || {
                 let present = self.batcher.make_present(digest, contents.clone(), source);
@@ -124,6 +126,7 @@ impl Uploads {
             };
             let (flight, joined) = self.flights.join((digest, trust), work);
             match flight.await? {
+                _ if joined && std::mem::take(&mut may_be_stale) => {}
                 // Somebody asked without contents; we have them.
                 Outcome::Missing if joined && contents.is_some() => {}
                 outcome => return Ok(outcome),

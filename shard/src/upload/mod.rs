@@ -8,7 +8,7 @@ mod fair_queue;
 mod room;
 mod stage;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -78,8 +78,8 @@ impl Uploads {
     }
 
     /// The distinct blobs of which presence knows nothing, or all of them where it is not believed.
-    async fn unknown(&self, blobs: Vec<Blob>, trust: Trust) -> HashMap<Digest, Option<Bytes>> {
-        let mut wanted = HashMap::with_capacity(blobs.len());
+    async fn unknown(&self, blobs: Vec<Blob>, trust: Trust) -> BTreeMap<Digest, Option<Bytes>> {
+        let mut wanted = BTreeMap::new();
         for blob in blobs.into_iter().filter(|blob| !blob.digest.is_empty()) {
             let contents = wanted.entry(blob.digest).or_insert(None);
             if contents.is_none() {

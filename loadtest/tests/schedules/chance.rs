@@ -2,7 +2,7 @@
 //! sets have no order of their own, and a schedule must be the same each time it is played.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -43,10 +43,33 @@ impl Chance {
     }
 
     fn mixed(&self, of: &impl Hash, count: u64) -> u64 {
-        // Without random keys, unlike those of a map.
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = Bytes::default();
         (self.seed, of, count).hash(&mut hasher);
         hasher.finish()
+    }
+}
+
+/// FNV-1a, mixed at its end so that near things lie far apart; the same on every run and release.
+struct Bytes(u64);
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        // The end of SplitMix64.
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
     }
 }
 

@@ -67,10 +67,7 @@ struct Failed {
 
 impl Checker {
     pub fn new(truth: HashMap<FileKey, Digest>) -> Self {
-        Self {
-            began: Instant::now(),
-            seen: Mutex::new(Seen { truth, ..Seen::default() }),
-        }
+        Self { began: Instant::now(), seen: Mutex::new(Seen { truth, ..Seen::default() }) }
     }
 
     /// Something worth counting happened.
@@ -184,7 +181,10 @@ impl Checker {
             let since = |at: Option<&u64>| at.is_some_and(|at| *at > failed.at);
             let asked = |d: &&Digest| !since(seen.asked.get(*d));
             let dropped = |d: &&Digest| !since(seen.dropped.get(*d));
-            (failed.closure.iter().filter(asked).count(), failed.named.iter().filter(dropped).count())
+            (
+                failed.closure.iter().filter(asked).count(),
+                failed.named.iter().filter(dropped).count(),
+            )
         };
         self.count("recoveries");
         if skipped > 0 {

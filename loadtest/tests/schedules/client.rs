@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use goma_common::{FileKey, Digest};
+use goma_common::{Digest, FileKey};
 use goma_loadtest::stock::{Health, Temper, Verdict};
 use goma_proto::api::exec_req::Input;
 use goma_proto::api::{CommandSpec, ExecReq, ExecResp, FileBlob, RequesterInfo, file_blob};
@@ -162,7 +162,8 @@ impl Client {
             self.world.inputs(kind).map(|file| (file.name.as_str(), &file.contents[..])).collect();
         let right = compiled(files.into_iter());
         let content = |blob: Option<FileBlob>| blob.and_then(|blob| blob.content);
-        let outputs: Vec<_> = result.output.into_iter().map(|output| content(output.blob)).collect();
+        let outputs: Vec<_> =
+            result.output.into_iter().map(|output| content(output.blob)).collect();
         if outputs != [Some(right)] {
             checker.violation("a compile had a wrong output");
         }

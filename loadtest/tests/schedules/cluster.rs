@@ -27,12 +27,7 @@ impl Views {
     pub fn new(members: Vec<Arc<Member>>, gateways: usize, chance: Arc<Chance>) -> Self {
         let up: Vec<Option<Up>> = (0..members.len()).map(|n| up(&members, n)).collect();
         let senders = (0..gateways).map(|_| watch::Sender::new(view(&up)));
-        Self {
-            gateways: senders.collect(),
-            seen: RwLock::new(vec![up; gateways]),
-            members,
-            chance,
-        }
+        Self { gateways: senders.collect(), seen: RwLock::new(vec![up; gateways]), members, chance }
     }
 
     /// What a gateway has for a ring.

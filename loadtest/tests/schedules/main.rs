@@ -90,7 +90,10 @@ fn play_all(seeds: std::ops::Range<u64>, sabotage: Sabotage) -> Report {
                         let report = play(Script { sabotage, ..Script::of(seed) });
                         violations
                             .extend(report.violations.iter().map(|v| format!("SEED={seed} {v}")));
-                        report.counts.iter().for_each(|(what, n)| *counts.entry(*what).or_default() += n);
+                        report
+                            .counts
+                            .iter()
+                            .for_each(|(what, n)| *counts.entry(*what).or_default() += n);
                     }
                 })
             })

@@ -66,7 +66,8 @@ pub struct Losses {
 
 impl World {
     pub fn new(script: Script) -> Arc<Self> {
-        let files: Vec<File> = (0..script.kinds + script.headers).map(|n| file(&script, n)).collect();
+        let files: Vec<File> =
+            (0..script.kinds + script.headers).map(|n| file(&script, n)).collect();
         let truth = files.iter().map(|file| (file.key, file.digest));
         let chance = Arc::new(Chance::new(script.seed));
         let checker = Arc::new(Checker::new(truth.collect()));
@@ -238,4 +239,3 @@ impl WorkerFiles for Worker {
         (*hash == compiler().hash).then(|| COMPILER.to_owned())
     }
 }
-

@@ -5,11 +5,12 @@
 //! [`Probed`] asks the workers by an action; `remoteexec_proxy` looks at its own disk.
 
 mod probe;
+mod probed;
 
 use async_trait::async_trait;
 use goma_common::{Deadline, Digest, FileKey, Result};
 
-pub use probe::Probed;
+pub use probed::Probed;
 
 /// SHA-256 of a file's contents.
 pub type Sha256 = [u8; 32];

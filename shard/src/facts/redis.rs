@@ -190,7 +190,12 @@ impl Facts for Redis {
     }
 
     async fn put_present(&self, digests: Vec<Digest>) {
-        self.lock(&self.pending_drops).retain(|digest| !digests.contains(digest));
+        {
+            let mut pending = self.lock(&self.pending_drops);
+            digests.iter().for_each(|digest| {
+                pending.remove(digest);
+            });
+        }
         let epoch = self.epoch.load(Ordering::Relaxed).to_be_bytes();
         let value = [epoch, seconds_now().to_be_bytes()].concat();
         let pairs = digests.iter().map(|d| (self.present_key(d), value.clone())).collect();

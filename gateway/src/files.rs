@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use crate::file_blob::VerifiedBlob;
 
 /// Keys and contents of files, for Exec, StoreFile and LookupFile alike.
-pub(crate) struct Files {
+pub struct Files {
     shards: Arc<dyn Shards>,
     /// Mappings are always true, so this needs no expiry.
     keys: Cache<FileKey, FileEntry>,
@@ -22,12 +22,17 @@ pub(crate) struct Files {
 const VIEWS: usize = 1000;
 
 impl Files {
-    pub(crate) fn new(shards: Arc<dyn Shards>, cache_entries: usize) -> Self {
+    /// Over these shards, with at most so many keys in memory.
+    #[must_use]
+    pub fn new(shards: Arc<dyn Shards>, cache_entries: usize) -> Self {
         Self { shards, keys: Cache::new(cache_entries), views: Cache::new(VIEWS) }
     }
 
     /// What the keys stand for; `None` where nobody knows.
-    pub(crate) async fn resolve(
+    ///
+    /// # Errors
+    /// When the shards cannot be asked within the deadline.
+    pub async fn resolve(
         &self,
         keys: &[FileKey],
         deadline: Deadline,
@@ -59,8 +64,11 @@ impl Files {
         self.record(blobs.into_iter().map(|blob| (blob.key, blob.entry)).collect(), deadline).await
     }
 
-    /// Tells the shards what keys stand for, as far as they are news.
-    pub(crate) async fn record(
+    /// Tells the shards what keys stand for, as far as they are news. Their contents are in the CAS.
+    ///
+    /// # Errors
+    /// When the shards cannot be told within the deadline.
+    pub async fn record(
         &self,
         mut files: Vec<(FileKey, FileEntry)>,
         deadline: Deadline,

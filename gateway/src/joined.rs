@@ -10,13 +10,15 @@ use goma_common::{Deadline, Digest, Result};
 
 /// `inner`, asked by one gateway for each action at a time; the owner of the action's digest knows
 /// which.
-pub(crate) struct Joined {
+pub struct Joined {
     inner: Arc<dyn Executor>,
     shards: Arc<dyn Shards>,
 }
 
 impl Joined {
-    pub(crate) fn new(inner: Arc<dyn Executor>, shards: Arc<dyn Shards>) -> Self {
+    /// Asks these shards whose turn it is.
+    #[must_use]
+    pub fn new(inner: Arc<dyn Executor>, shards: Arc<dyn Shards>) -> Self {
         Self { inner, shards }
     }
 }

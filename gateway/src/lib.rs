@@ -36,7 +36,9 @@ pub mod worker;
 
 pub use cli::Cli;
 pub use config::{AbsolutePaths, GatewayConfig, Timeouts};
+pub use files::Files;
 pub use gateway::Gateway;
 pub use http::app;
+pub use joined::Joined;
 pub use run::run;
 pub use server::serve;

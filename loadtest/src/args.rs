@@ -11,6 +11,7 @@ use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 
 use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
+use crate::simulate_verb::SimulateArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ pub(crate) enum Verb {
     Herd(HerdArgs),
     /// Builds over and over on a cluster of its own while parts of it fail, and checks each object
     Chaos(ChaosArgs),
+    /// Plays a day of a large fleet in virtual time, and tells what it asks of shards and backend
+    Simulate(SimulateArgs),
 }
 
 /// How to speak to which server.

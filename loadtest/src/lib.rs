@@ -4,8 +4,8 @@
 //! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
 //! `compile_commands.json` names; [`report`] is what a run says in JSON. [`cluster`] runs a whole
 //! cluster on this machine, [`chaos`] breaks it under builds, [`herd`] is many users at once.
-//!
-//! Nothing here knows how a server works inside: everything is seen from a user's machine.
+//! [`simulate`] is a fleet on paper, and alone in knowing how a server works inside: all else sees it
+//! from a user's machine.
 
 pub mod build;
 pub mod chaos;
@@ -16,6 +16,7 @@ pub mod herd;
 pub mod http;
 mod lock;
 pub mod report;
+pub mod simulate;
 mod sources;
 pub mod stock;
 

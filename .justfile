@@ -56,6 +56,15 @@ chaos SCENARIO="all" TIME="120s" *ARGS: install
     cargo build --release --locked -p goma-gateway -p goma-shard -p goma-standalone -p goma-loadtest
     "${CARGO_TARGET_DIR:-target}/release/goma-loadtest" chaos --scenario {{ SCENARIO }} --for {{ TIME }} {{ ARGS }}
 
+# A day of 10,000 developers on 20 gateways and 100 shards, in virtual time; about fifteen minutes
+simulate *ARGS:
+    cargo build --release --locked -p goma-loadtest
+    "${CARGO_TARGET_DIR:-target}/release/goma-loadtest" simulate --report target/simulate.html {{ ARGS }}
+
+# What a shard weighs that knows ten million files, in memory and in a Redis of its own; two minutes
+ten-million *ARGS: install
+    cargo run --release --locked -p goma-shard --example ten_million -- {{ ARGS }}
+
 # Benchmarks; the README's numbers come from here
 bench *ARGS:
     cargo bench --workspace --locked {{ ARGS }}

@@ -4,6 +4,7 @@
 //! The files are made up: keys and digests that look like hashes. All else is the real code, over a
 //! CAS that holds everything, on one thread.
 
+#[allow(dead_code, reason = "shared with tests, which use more of it")]
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -8,18 +8,21 @@ use plotters::prelude::*;
 /// Of every picture, in pixels.
 const SIZE: (u32, u32) = (900, 320);
 const FONT: (&str, u32) = ("sans-serif", 14);
-const COLOURS: [RGBColor; 5] = [
+const COLOURS: [RGBColor; 6] = [
     RGBColor(0x1f, 0x77, 0xb4),
     RGBColor(0xd6, 0x27, 0x28),
     RGBColor(0x2c, 0xa0, 0x2c),
     RGBColor(0xff, 0x7f, 0x0e),
     RGBColor(0x94, 0x67, 0xbd),
+    RGBColor(0x55, 0x55, 0x55),
 ];
 
 /// What is drawn, and what its axes mean.
 pub struct Plot<'a> {
     /// Below the horizontal axis.
     pub x: &'a str,
+    /// How a place on the horizontal axis is spelled.
+    pub at: fn(&f64) -> String,
     /// Beside the vertical axis.
     pub y: &'a str,
     /// Each with its name.
@@ -66,6 +69,7 @@ impl Plot<'_> {
         chart
             .configure_mesh()
             .x_desc(self.x)
+            .x_label_formatter(&self.at)
             .y_desc(self.y)
             .label_style(FONT)
             .light_line_style(TRANSPARENT)
@@ -85,7 +89,7 @@ impl Plot<'_> {
         }
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(SeriesLabelPosition::UpperLeft)
             .background_style(WHITE.mix(0.8))
             .label_font(FONT)
             .draw()
@@ -105,9 +109,15 @@ mod tests {
     #[test]
     fn a_picture_names_what_it_shows_and_marks_what_happened() {
         let series = vec![Series { name: "calls", points: vec![(9.0, 1.0), (10.0, 2.0)] }];
-        let plot = Plot { x: "time of day", y: "a compile", series, mark: Some(9.5) };
+        let plot = Plot {
+            x: "time of day",
+            at: |hours| format!("{hours:.1} h"),
+            y: "a compile",
+            series,
+            mark: Some(9.5),
+        };
         let svg = plot.svg().expect("two points");
-        for told in ["<svg", "calls", "time of day", "a compile"] {
+        for told in ["<svg", "calls", "time of day", "9.4 h", "a compile"] {
             assert!(svg.contains(told), "no {told}");
         }
         let unmarked = Plot { mark: None, ..plot };

@@ -133,7 +133,7 @@ impl Day {
         let mut within = |from: Duration, to: Duration| from + (to - from).mul_f64(random.f64());
         let mut plan: Vec<Planned> = (0..self.developers.len())
             .map(|developer| {
-                let at = within(NINE, HALF_PAST_NINE - 5 * MINUTE);
+                let at = within(NINE, HALF_PAST_NINE - MINUTE);
                 Planned { at, developer, kind: Kind::Sync }
             })
             .collect();

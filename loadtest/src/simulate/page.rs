@@ -85,7 +85,7 @@ impl SimulateReport {
             }
         }
         let mark = (self.config.lost > 0).then_some(QUARTER_PAST_TEN);
-        Plot { x: "time of day, hours", y, series, mark }
+        Plot { x: "time of day", at: clock, y, series, mark }
     }
 
     fn loads(&self) -> Plot<'_> {
@@ -107,6 +107,18 @@ impl SimulateReport {
             let left = loads.split_off(loads.len() - phase.shards);
             Series { name: &phase.name, points: ranked(left) }
         }));
-        Plot { x: "shards", y: "part of the mean", series, mark: None }
+        Plot {
+            x: "shards, from the least asked to the most asked",
+            at: |rank| format!("{rank:.0}"),
+            y: "part of the mean",
+            series,
+            mark: None,
+        }
     }
+}
+
+/// 9.5 is 9:30.
+fn clock(hours: &f64) -> String {
+    let minutes = (hours * 60.0).round() as u64;
+    format!("{}:{:02}", minutes / 60, minutes % 60)
 }

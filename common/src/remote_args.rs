@@ -1,12 +1,17 @@
 //! The flags that say which backend, the same in every program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
 
 use crate::error::{Code, Error, Result};
-use crate::reapi::{Address, RemoteConfig};
+use crate::preset::{Preset, Traits};
+use crate::reapi::{Address, Credentials, RemoteConfig, STREAMS, Tls, TokenFile};
 
 /// The Remote Execution API backend. Flags of the original keep their names.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Backend")]
 pub struct RemoteArgs {
     /// REAPI backend, host:port
@@ -15,15 +20,99 @@ pub struct RemoteArgs {
     /// REAPI instance name
     #[arg(long, env = "GOMA_REMOTE_INSTANCE_NAME", default_value = "", value_name = "NAME")]
     pub remote_instance_name: String,
+    /// What kind of backend it is: properties, limits and fields that suit it, each of which a flag
+    /// can say otherwise
+    #[arg(long, env = "GOMA_BACKEND_PRESET", value_enum, default_value_t = Preset::Generic)]
+    pub backend_preset: Preset,
+    /// A name for the backend that stays when its address changes: what is known of it is kept under
+    /// that name [default: the address]
+    #[arg(long, env = "GOMA_BACKEND_NAME", value_name = "NAME")]
+    pub backend_name: Option<String>,
+    /// Tries of a call to the backend, the first included; 0 is as many as the deadline allows
+    #[arg(long, env = "GOMA_EXEC_MAX_RETRY_COUNT", default_value_t = 5, value_name = "N")]
+    pub exec_max_retry_count: u32,
+    /// Bytes in one batch of small blobs [default: what the backend and the preset say]
+    #[arg(long, env = "GOMA_BACKEND_BATCH_BYTES", value_name = "BYTES")]
+    pub backend_batch_bytes: Option<u64>,
+    /// How it is connected to.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+    /// Who we are to it.
+    #[command(flatten)]
+    pub credentials: CredentialArgs,
+}
+
+/// How it is connected to.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Connections to the backend")]
+pub struct ConnectionArgs {
     /// Speak to the backend without TLS
     #[arg(long, env = "GOMA_INSECURE_REMOTEEXEC", num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub insecure_remoteexec: bool,
     /// Certificate authority, PEM, to trust for the backend beside the system's
     #[arg(long, env = "GOMA_ADDITIONAL_TLS_CERTIFICATE", value_name = "FILE")]
     pub additional_tls_certificate: Option<PathBuf>,
-    /// Tries of a call to the backend, the first included; 0 is as many as the deadline allows
-    #[arg(long, env = "GOMA_EXEC_MAX_RETRY_COUNT", default_value_t = 5, value_name = "N")]
-    pub exec_max_retry_count: u32,
+    /// Certificate authorities, PEM, to trust for the backend in place of the system's
+    #[arg(long, env = "GOMA_REMOTE_CA_CERTIFICATES", value_name = "FILE")]
+    pub remote_ca_certificates: Option<PathBuf>,
+    /// Name that the backend's certificate bears, where it is not the address's
+    #[arg(long, env = "GOMA_REMOTE_SERVER_NAME", value_name = "NAME")]
+    pub remote_server_name: Option<String>,
+    /// Calls under way on one connection; further ones get another connection
+    #[arg(long, env = "GOMA_REMOTE_STREAMS", default_value_t = STREAMS, value_name = "N")]
+    pub remote_streams: usize,
+    /// How long a connection takes new calls; then another one is made, to wherever the name then
+    /// leads
+    #[arg(long, env = "GOMA_REMOTE_CONNECTION_LIFE", default_value = "10m", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub remote_connection_life: Duration,
+}
+
+/// Who we are to it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Credentials for the backend")]
+pub struct CredentialArgs {
+    /// Our certificate for the backend, PEM; read anew for each connection
+    #[arg(
+        long,
+        env = "GOMA_REMOTE_CLIENT_CERTIFICATE",
+        value_name = "FILE",
+        requires = "remote_client_key"
+    )]
+    pub remote_client_certificate: Option<PathBuf>,
+    /// Key of that certificate, PEM
+    #[arg(
+        long,
+        env = "GOMA_REMOTE_CLIENT_KEY",
+        value_name = "FILE",
+        requires = "remote_client_certificate"
+    )]
+    pub remote_client_key: Option<PathBuf>,
+    /// A header of every call, such as x-api-key=...; may be repeated, in the environment one a
+    /// line. Other users of this machine see command lines: a file is better for secrets
+    #[arg(long, env = "GOMA_REMOTE_HEADER", value_delimiter = '\n', hide_env_values = true, value_name = "NAME=VALUE", value_parser = header)]
+    pub remote_header: Vec<Header>,
+    /// File with such headers, one a line; # begins a comment
+    #[arg(long, env = "GOMA_REMOTE_HEADER_FILE", value_name = "FILE")]
+    pub remote_header_file: Option<PathBuf>,
+    /// File with a bearer token; read again when it changes
+    #[arg(long, env = "GOMA_REMOTE_TOKEN_FILE", value_name = "FILE")]
+    pub remote_token_file: Option<PathBuf>,
+    /// Send headers and tokens also where the connection is not encrypted
+    #[arg(long, env = "GOMA_REMOTE_INSECURE_CREDENTIALS")]
+    pub remote_insecure_credentials: bool,
+}
+
+/// A header, whose value Debug does not show.
+#[derive(Clone)]
+pub struct Header {
+    name: String,
+    value: String,
+}
+
+impl std::fmt::Debug for Header {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}=...", self.name)
+    }
 }
 
 impl RemoteArgs {
@@ -42,28 +131,30 @@ impl RemoteArgs {
     #[must_use]
     pub fn told(&self) -> String {
         let address = self.remoteexec_addr.as_deref().unwrap_or("embedded");
-        format!("{address} instance {}", self.remote_instance_name)
+        let name = self.backend_name.as_deref().unwrap_or(address);
+        format!("{name} instance {}", self.remote_instance_name)
     }
 
-    /// How to reach the backend. Reads the certificate.
+    /// What the backend is like where no flag says it.
+    #[must_use]
+    pub fn traits(&self) -> Traits {
+        self.backend_preset.traits()
+    }
+
+    /// How to reach the backend. Reads certificates and headers.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the flag that is missing, or whose file cannot be read.
+    /// `InvalidArgument` naming the flag that is missing or wrong, or whose file cannot be read.
     pub fn config(&self) -> Result<RemoteConfig> {
-        let ca_certificate = match &self.additional_tls_certificate {
-            Some(file) => Some(std::fs::read(file).map_err(|error| {
-                let file = file.display();
-                let why = format!("--additional-tls-certificate {file}: {error}");
-                Error::new(Code::InvalidArgument, why)
-            })?),
-            None => None,
-        };
+        let address = Address::Network(self.address()?.to_owned());
         Ok(RemoteConfig {
-            address: Address::Network(self.address()?.to_owned()),
-            instance: self.remote_instance_name.clone(),
-            tls: !self.insecure_remoteexec,
-            ca_certificate,
+            tls: self.tls()?,
+            credentials: self.credentials()?,
             tries: self.tries(),
+            streams: self.connections.remote_streams.max(1),
+            connection_life: self.connections.remote_connection_life,
+            batch_bytes: self.backend_batch_bytes.or(self.traits().batch_bytes),
+            ..RemoteConfig::plain(address, self.remote_instance_name.clone())
         })
     }
 
@@ -74,6 +165,97 @@ impl RemoteArgs {
             0 => u32::MAX,
             count => count,
         }
+    }
+
+    fn tls(&self) -> Result<Option<Tls>> {
+        let Self { connections, credentials, .. } = self;
+        if connections.insecure_remoteexec {
+            return match &credentials.remote_client_certificate {
+                Some(_) => Err(Error::new(
+                    Code::InvalidArgument,
+                    "--remote-client-certificate: without TLS (--insecure-remoteexec) there is \
+                     nobody to show it to",
+                )),
+                None => Ok(None),
+            };
+        }
+        let mut tls = Tls {
+            system_roots: connections.remote_ca_certificates.is_none(),
+            server_name: connections.remote_server_name.clone(),
+            ..Tls::default()
+        };
+        for (flag, file) in [
+            ("--additional-tls-certificate", &connections.additional_tls_certificate),
+            ("--remote-ca-certificates", &connections.remote_ca_certificates),
+        ] {
+            if let Some(file) = file {
+                tls.authorities.push(read(flag, file)?);
+            }
+        }
+        let files = (&credentials.remote_client_certificate, &credentials.remote_client_key);
+        if let (Some(certificate), Some(key)) = files {
+            read("--remote-client-certificate", certificate)?;
+            read("--remote-client-key", key)?;
+            tls.identity = Some((certificate.clone(), key.clone()));
+        }
+        Ok(Some(tls))
+    }
+
+    fn credentials(&self) -> Result<Credentials> {
+        let args = &self.credentials;
+        let mut credentials = Credentials::default();
+        let invalid = |flag: &str, error: Error| error.context(flag);
+        for Header { name, value } in &args.remote_header {
+            let added = credentials.add_header(name, value);
+            added.map_err(|error| invalid("--remote-header", error))?;
+        }
+        if let Some(file) = &args.remote_header_file {
+            let told = format!("--remote-header-file {}", file.display());
+            let text = read("--remote-header-file", file)?;
+            let text = String::from_utf8_lossy(&text);
+            let lines = text.lines().map(str::trim).zip(1..);
+            for (line, number) in
+                lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
+            {
+                let told = format!("{told}, line {number}");
+                let Ok(Header { name, value }) = header(line) else {
+                    let why = format!("{told}: write NAME=VALUE");
+                    return Err(Error::new(Code::InvalidArgument, why));
+                };
+                credentials.add_header(&name, &value).map_err(|error| invalid(&told, error))?;
+            }
+        }
+        if let Some(file) = &args.remote_token_file {
+            // Who starts with a wrong name learns it now, not with the first compile.
+            read("--remote-token-file", file)?;
+            credentials.set_token(Arc::new(TokenFile::new(file.clone())));
+        }
+        let plain = self.connections.insecure_remoteexec && !args.remote_insecure_credentials;
+        if plain && !credentials.is_empty() {
+            return Err(Error::new(
+                Code::InvalidArgument,
+                "--remote-header, --remote-token-file: --insecure-remoteexec would send them \
+                 unencrypted; use TLS, or say --remote-insecure-credentials where nobody listens",
+            ));
+        }
+        Ok(credentials)
+    }
+}
+
+fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|error| {
+        Error::new(Code::InvalidArgument, format!("{flag} {}: {error}", file.display()))
+    })
+}
+
+/// `name=value` or, as HTTP spells it, `name: value`.
+fn header(text: &str) -> Result<Header, String> {
+    let split = text.find(['=', ':']).map(|at| (text[..at].trim(), text[at + 1..].trim()));
+    match split {
+        Some((name, value)) if !name.is_empty() => {
+            Ok(Header { name: name.to_owned(), value: value.to_owned() })
+        }
+        _ => Err("write NAME=VALUE".to_owned()),
     }
 }
 
@@ -93,29 +275,74 @@ mod tests {
         Cli::try_parse_from(line.split_whitespace()).expect("parses").remote
     }
 
+    fn refused(line: &str) -> String {
+        parse(line).config().expect_err("cannot be meant").message
+    }
+
     #[test]
-    fn a_backend_is_told_by_its_address_and_instance() {
+    fn a_backend_is_told_by_its_name_or_address_and_its_instance() {
         let args = parse("x --remoteexec-addr farm:8980 --remote-instance-name main");
         assert_eq!(args.told(), "farm:8980 instance main");
         assert_eq!(args.address().expect("given"), "farm:8980");
         let config = args.config().expect("no file to read");
-        assert!(config.tls);
+        assert!(config.tls.is_some());
         assert_eq!((config.instance.as_str(), config.tries), ("main", 5));
+        let named = parse("x --remoteexec-addr 10.0.0.1:8980 --backend-name farm");
+        assert_eq!(named.told(), "farm instance ");
     }
 
     #[test]
     fn what_is_missing_is_named() {
-        let missing = parse("x").config().expect_err("no address");
-        assert!(missing.message.contains("--remoteexec-addr"), "{missing}");
-        let unread = parse("x --remoteexec-addr h:1 --additional-tls-certificate /no/such/file")
-            .config()
-            .expect_err("no file");
-        assert!(unread.message.contains("--additional-tls-certificate /no/such/file"), "{unread}");
+        assert!(refused("x").contains("--remoteexec-addr"));
+        for flag in [
+            "--additional-tls-certificate",
+            "--remote-ca-certificates",
+            "--remote-header-file",
+            "--remote-token-file",
+        ] {
+            let why = refused(&format!("x --remoteexec-addr h:1 {flag} /no/such/file"));
+            assert!(why.contains(&format!("{flag} /no/such/file")), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_preset_gives_way_to_flags() {
+        let config = |line: &str| parse(line).config().expect("no file to read");
+        let line = "x --remoteexec-addr h:1 --backend-preset nativelink";
+        assert_eq!(config(line).batch_bytes, Some(64 << 10));
+        let line = format!("{line} --backend-batch-bytes 1000");
+        assert_eq!(config(&line).batch_bytes, Some(1000));
+        assert_eq!(config("x --remoteexec-addr h:1").batch_bytes, None);
+    }
+
+    #[test]
+    fn secrets_are_not_sent_in_the_clear_unless_told_twice() {
+        let line =
+            "x --remoteexec-addr h:1 --insecure-remoteexec --remote-header x-api-key=hunter2";
+        let why = refused(line);
+        assert!(why.contains("--remote-insecure-credentials") && !why.contains("hunter2"), "{why}");
+        let args = parse(&format!("{line} --remote-insecure-credentials"));
+        assert!(!args.config().expect("told twice").credentials.is_empty());
+        assert!(!format!("{args:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_file_of_headers_is_read_and_its_bad_line_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let line =
+            format!("x --remoteexec-addr h:1 --remote-header-file {}", file.path().display());
+        std::fs::write(file.path(), "# ours\nx-a=1\n\nx-b: 2\n").expect("writes");
+        let credentials = parse(&line).config().expect("two headers").credentials;
+        assert!(format!("{credentials:?}").contains(r#"["x-a", "x-b"]"#), "{credentials:?}");
+        std::fs::write(file.path(), "x-a=1\nhunter2\n").expect("writes");
+        let why = refused(&line);
+        assert!(why.contains("line 2") && !why.contains("hunter2"), "{why}");
     }
 
     #[test]
     fn no_limit_of_tries_is_spelled_0() {
         assert_eq!(parse("x --exec-max-retry-count 0").tries(), u32::MAX);
-        assert_eq!(parse("x --exec-max-retry-count 3 --insecure-remoteexec=false").tries(), 3);
+        let args = parse("x --exec-max-retry-count 3 --insecure-remoteexec=false");
+        assert_eq!(args.tries(), 3);
     }
 }

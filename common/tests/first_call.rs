@@ -70,13 +70,8 @@ fn started() -> (Small, Backend) {
         .add_service(ActionCacheServer::new(small.clone()));
     let incoming = ReceiverStream::new(accepted).map(Ok::<_, io::Error>);
     tokio::spawn(server.serve_with_incoming(incoming));
-    let config = RemoteConfig {
-        address: Address::InProcess(connections),
-        instance: String::new(),
-        tls: false,
-        ca_certificate: None,
-        tries: 1,
-    };
+    let address = Address::InProcess(connections);
+    let config = RemoteConfig { tries: 1, ..RemoteConfig::plain(address, "") };
     (small, connect(&config).expect("an address"))
 }
 

@@ -4,10 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
 use goma_common::program::Failure;
 use humantime::parse_duration;
 
-use crate::config::{AbsolutePaths, GatewayConfig, Timeouts};
+use crate::config::{GatewayConfig, Timeouts};
+
+/// The platform property that says which system a worker runs.
+const OS_FAMILY: &str = "OSFamily";
 
 /// What an operator decides about a gateway. Flags of the original keep their names.
 #[derive(Debug, Args)]
@@ -48,13 +52,17 @@ struct CompileArgs {
         value_name = "IMAGE"
     )]
     platform_container_image: String,
-    /// Another platform property, NAME=VALUE; may be repeated, in the environment one a line
+    /// Another platform property, NAME=VALUE; may be repeated, in the environment one a line. OSFamily=
+    /// leaves out the one of the preset
     #[arg(long, env = "GOMA_GATEWAY_PLATFORM_PROPERTY", value_delimiter = '\n', value_name = "NAME=VALUE", value_parser = pair)]
     platform_property: Vec<(String, String)>,
     /// How compiles whose result holds absolute paths are met [default: property with an embedded
-    /// backend in a sandbox, else refuse]
+    /// backend in a sandbox, else the preset's]
     #[arg(long, env = "GOMA_GATEWAY_ABSOLUTE_PATHS", value_enum)]
     absolute_paths: Option<AbsolutePaths>,
+    /// The fields by which outputs are asked for [default: the preset's]
+    #[arg(long, env = "GOMA_GATEWAY_OUTPUT_FIELDS", value_enum)]
+    output_fields: Option<OutputFields>,
     /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
     #[arg(
         long,
@@ -109,17 +117,27 @@ impl GatewayArgs {
         Ok(())
     }
 
-    /// The settings. `absolute_paths` is what the backend can do where no flag says it.
+    /// The settings. `traits` are what the backend is like where no flag says it.
     #[must_use]
-    pub fn config(&self, absolute_paths: AbsolutePaths) -> GatewayConfig {
+    pub fn config(&self, traits: &Traits) -> GatewayConfig {
         let mut platform_properties = self.compiles.platform_property.clone();
         let image = &self.compiles.platform_container_image;
         if !image.is_empty() {
             platform_properties.push(("container-image".to_owned(), image.clone()));
         }
+        if let Some(family) = traits.os_family {
+            match platform_properties.iter().position(|(name, _)| name == OS_FAMILY) {
+                Some(given) if platform_properties[given].1.is_empty() => {
+                    platform_properties.remove(given);
+                }
+                Some(_) => {}
+                None => platform_properties.push((OS_FAMILY.to_owned(), family.to_owned())),
+            }
+        }
         GatewayConfig {
             platform_properties,
-            absolute_paths: self.compiles.absolute_paths.unwrap_or(absolute_paths),
+            absolute_paths: self.compiles.absolute_paths.unwrap_or(traits.absolute_paths),
+            output_fields: self.compiles.output_fields.unwrap_or(traits.output_fields),
             missing_input_limit: self.compiles.exec_missing_input_limit,
             timeouts: Timeouts {
                 inputs: self.timeouts.exec_input_tree_timeout,
@@ -145,6 +163,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use goma_common::preset::Preset;
 
     use super::*;
 
@@ -152,6 +171,10 @@ mod tests {
     struct Flags {
         #[command(flatten)]
         gateway: GatewayArgs,
+    }
+
+    fn traits(absolute_paths: AbsolutePaths) -> Traits {
+        Traits { absolute_paths, ..Preset::Generic.traits() }
     }
 
     fn parse(line: &str) -> GatewayArgs {
@@ -164,7 +187,7 @@ mod tests {
             "x --platform-property a=b=c,d --platform-property e= --platform-container-image i \
              --exec-execute-timeout 1m30s --max-inline-output 5",
         );
-        let config = args.config(AbsolutePaths::Property);
+        let config = args.config(&traits(AbsolutePaths::Property));
         let properties: Vec<String> = config
             .platform_properties
             .iter()
@@ -175,8 +198,23 @@ mod tests {
         assert_eq!(config.timeouts.execute, Duration::from_secs(90));
         assert_eq!(config.timeouts.action, Timeouts::default().action);
         assert_eq!(config.max_inline_output, 5);
-        let said = parse("x --absolute-paths chroot").config(AbsolutePaths::Refuse);
+        let said = parse("x --absolute-paths chroot").config(&traits(AbsolutePaths::Refuse));
         assert_eq!(said.absolute_paths, AbsolutePaths::Chroot);
+    }
+
+    #[test]
+    fn a_preset_says_what_no_flag_does() {
+        let rbe = Preset::Rbe.traits();
+        let config = parse("x").config(&rbe);
+        assert_eq!(config.platform_properties, [("OSFamily".to_owned(), "Linux".to_owned())]);
+        assert_eq!(config.absolute_paths, AbsolutePaths::Property);
+        assert_eq!(config.output_fields, OutputFields::Both);
+        let config =
+            parse("x --platform-property OSFamily=linux --output-fields paths").config(&rbe);
+        assert_eq!(config.platform_properties, [("OSFamily".to_owned(), "linux".to_owned())]);
+        assert_eq!(config.output_fields, OutputFields::Paths);
+        let config = parse("x --platform-property OSFamily=").config(&rbe);
+        assert_eq!(config.platform_properties, []);
     }
 
     #[test]

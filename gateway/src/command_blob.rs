@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use goma_common::Digest;
+use goma_common::preset::OutputFields;
 use goma_common::shards::Blob;
 use goma_proto::protobuf;
 use goma_proto::reapi::{Action, Command, Platform, command, platform};
@@ -23,6 +24,8 @@ pub(crate) struct CommandBlob<'a> {
     pub(crate) working_directory: String,
     /// Relative to the working directory.
     pub(crate) outputs: Vec<String>,
+    /// By which fields they are asked for.
+    pub(crate) output_fields: OutputFields,
     /// Sorted by name.
     pub(crate) properties: &'a Properties,
 }
@@ -32,7 +35,14 @@ impl CommandBlob<'_> {
     pub(crate) fn encode(mut self) -> Blob {
         self.outputs.sort_unstable();
         self.outputs.dedup();
-        #[allow(deprecated, reason = "backends before REAPI 2.2 read the platform there")]
+        let output_files = match self.output_fields {
+            OutputFields::Paths => Vec::new(),
+            OutputFields::Both => self.outputs.clone(),
+        };
+        #[allow(
+            deprecated,
+            reason = "backends before REAPI 2.2 read the platform there, before 2.1 the outputs"
+        )]
         let command = Command {
             arguments: self.arguments,
             environment_variables: self
@@ -41,6 +51,7 @@ impl CommandBlob<'_> {
                 .map(|(name, value)| command::EnvironmentVariable { name, value })
                 .collect(),
             output_paths: self.outputs,
+            output_files,
             platform: platform(self.properties),
             working_directory: self.working_directory,
             ..Default::default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
+use goma_common::preset::{AbsolutePaths, OutputFields};
 
 /// Settings of one gateway; every field has a flag in the programs that run it.
 #[derive(Clone, Debug)]
@@ -12,6 +12,8 @@ pub struct GatewayConfig {
     pub platform_properties: Vec<(String, String)>,
     /// How compiles whose result holds absolute paths are met.
     pub absolute_paths: AbsolutePaths,
+    /// How outputs are asked for.
+    pub output_fields: OutputFields,
     /// Most file names in one `missing_input` answer, beside the rule of half; 0 is no limit.
     pub missing_input_limit: usize,
     /// Times a lost input may be put back and the action executed again.
@@ -50,18 +52,6 @@ pub struct Timeouts {
     pub outputs: Duration,
 }
 
-/// What to do with a compile whose result holds the directory that it ran in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum AbsolutePaths {
-    /// The backend lays the inputs out where the client has them, told by the platform property
-    /// `InputRootAbsolutePath`.
-    Property,
-    /// The backend makes the input root the `/` of the command, so the tree holds the whole path.
-    Chroot,
-    /// The client compiles it by itself, and is told why.
-    Refuse,
-}
-
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
@@ -79,6 +69,7 @@ impl Default for GatewayConfig {
         Self {
             platform_properties: Vec::new(),
             absolute_paths: AbsolutePaths::Refuse,
+            output_fields: OutputFields::Paths,
             missing_input_limit: 0,
             max_retries: 2,
             timeouts: Timeouts::default(),

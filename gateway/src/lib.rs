@@ -35,7 +35,7 @@ mod store_lookup;
 pub mod worker;
 
 pub use cli::Cli;
-pub use config::{AbsolutePaths, GatewayConfig, Timeouts};
+pub use config::{GatewayConfig, Timeouts};
 pub use files::Files;
 pub use gateway::Gateway;
 pub use http::app;

@@ -8,7 +8,7 @@ use goma_common::reapi::{self, Backend};
 use tokio::net::TcpListener;
 
 use crate::cli::Cli;
-use crate::config::{AbsolutePaths, GatewayConfig};
+use crate::config::GatewayConfig;
 use crate::gateway::Gateway;
 use crate::readiness::Readiness;
 use crate::ring::{Membership, Routed};
@@ -38,7 +38,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
         key_cache_entries: cli.key_cache_entries.max(1),
-        ..cli.gateway.config(AbsolutePaths::Refuse)
+        ..cli.gateway.config(&cli.remote.traits())
     };
     let gateway = Arc::new(Gateway::new(config, shards, backend, worker, drain));
 

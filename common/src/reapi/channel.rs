@@ -1,16 +1,17 @@
 //! Connections to a backend: how to reach it, and the channels that calls go over.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use tokio::io::DuplexStream;
-use tokio::sync::mpsc;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 use tower::service_fn;
 
 use super::grpc::Grpc;
+use super::lane::{Lane, LaneConfig};
+use super::remote_config::{Address, RemoteConfig, Tls};
 use super::retry::Retrying;
 use super::{Backend, Limits};
 use crate::error::{Code, Error, Result};
@@ -26,48 +27,23 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
-/// Where a backend is.
-#[derive(Clone, Debug)]
-pub enum Address {
-    /// `host:port`.
-    Network(String),
-    /// In this process: the server takes its end of each new connection from the other side of the
-    /// queue.
-    InProcess(mpsc::Sender<DuplexStream>),
-}
-
-/// How to reach a backend.
-#[derive(Clone, Debug)]
-pub struct RemoteConfig {
-    /// Where it is.
-    pub address: Address,
-    /// REAPI instance name; empty is a name too.
-    pub instance: String,
-    /// Whether to speak TLS.
-    pub tls: bool,
-    /// PEM of a certificate authority to trust beside the system's.
-    pub ca_certificate: Option<Vec<u8>>,
-    /// Tries of an idempotent call, the first one included.
-    pub tries: u32,
-}
-
 /// Prepares a backend. No connection is made before the first call, and a lost one is made anew, so
 /// a backend that is away at start-up is no reason not to start.
 ///
 /// # Errors
-/// When the address or the certificate cannot be understood.
+/// When the address, a certificate or a key cannot be understood.
 pub fn connect(config: &RemoteConfig) -> Result<Backend> {
-    let limits = Arc::new(Limits::default());
-    // Calls that last keep their streams; a connection each leaves the short calls undisturbed.
+    let limits = Arc::new(Limits::at_most(config.batch_bytes));
+    // Calls that last keep their streams; connections of their own leave the short calls undisturbed.
     let grpc = Arc::new(Grpc {
         told: match &config.address {
             Address::Network(name) => format!("backend {name}"),
             Address::InProcess(_) => "embedded backend".to_owned(),
         },
         instance: config.instance.clone(),
-        calls: channel(config)?,
-        bulk: channel(config)?,
-        executions: channel(config)?,
+        calls: lane(config)?,
+        bulk: lane(config)?,
+        executions: lane(config)?,
         limits: limits.clone(),
     });
     let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries);
@@ -81,7 +57,21 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     })
 }
 
-fn channel(config: &RemoteConfig) -> Result<Channel> {
+fn lane(config: &RemoteConfig) -> Result<Lane> {
+    let opened = config.clone();
+    Lane::new(LaneConfig {
+        open: Box::new(move || channel(&opened)),
+        streams: config.streams,
+        life: config.connection_life,
+        credentials: config.credentials.clone(),
+    })
+}
+
+/// One connection, made with the first call over it, without credentials.
+///
+/// # Errors
+/// When the address, a certificate or a key cannot be understood.
+pub fn channel(config: &RemoteConfig) -> Result<Channel> {
     let invalid = |error: &dyn std::fmt::Display| {
         Error::new(Code::InvalidArgument, format!("--remoteexec-addr: {error}"))
     };
@@ -89,7 +79,7 @@ fn channel(config: &RemoteConfig) -> Result<Channel> {
         Address::Network(name) => name.as_str(),
         Address::InProcess(_) => "in-process",
     };
-    let scheme = if config.tls { "https" } else { "http" };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
     let mut endpoint = Endpoint::from_shared(format!("{scheme}://{name}"))
         .map_err(|error| invalid(&error))?
         .tcp_nodelay(true)
@@ -99,12 +89,8 @@ fn channel(config: &RemoteConfig) -> Result<Channel> {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW);
-    if config.tls {
-        let mut tls = ClientTlsConfig::new().with_native_roots();
-        if let Some(pem) = &config.ca_certificate {
-            tls = tls.ca_certificate(Certificate::from_pem(pem));
-        }
-        endpoint = endpoint.tls_config(tls).map_err(|error| invalid(&error))?;
+    if let Some(tls) = &config.tls {
+        endpoint = endpoint.tls_config(client_tls(tls)?).map_err(|error| invalid(&error))?;
     }
     Ok(match &config.address {
         Address::Network(_) => endpoint.connect_lazy(),
@@ -123,4 +109,26 @@ fn channel(config: &RemoteConfig) -> Result<Channel> {
             }))
         }
     })
+}
+
+/// Reads our certificate and its key, which may have been renewed.
+fn client_tls(tls: &Tls) -> Result<ClientTlsConfig> {
+    let mut config = ClientTlsConfig::new();
+    if tls.system_roots {
+        config = config.with_native_roots();
+    }
+    config = config.ca_certificates(tls.authorities.iter().map(Certificate::from_pem));
+    if let Some((certificate, key)) = &tls.identity {
+        let read = |file: &PathBuf| {
+            std::fs::read(file).map_err(|error| {
+                let why = format!("client certificate: {}: {error}", file.display());
+                Error::new(Code::InvalidArgument, why)
+            })
+        };
+        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    if let Some(name) = &tls.server_name {
+        config = config.domain_name(name);
+    }
+    Ok(config)
 }

@@ -26,6 +26,8 @@ const PAUSE_FACTOR: u32 = 10;
 /// The limits of one backend, as known so far. Contents beyond them go as streams.
 #[derive(Debug)]
 pub struct Limits {
+    /// Whatever the backend says.
+    most: u64,
     batch_bytes: AtomicU64,
     settled: AtomicBool,
     /// Held while the backend is asked: when it may be asked again.
@@ -34,15 +36,23 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            batch_bytes: AtomicU64::new(MAX_MESSAGE - HEADROOM),
-            settled: AtomicBool::new(false),
-            ask: Mutex::default(),
-        }
+        Self::at_most(None)
     }
 }
 
 impl Limits {
+    /// Those of a backend that takes no more than this in a batch, whatever it says of itself.
+    #[must_use]
+    pub fn at_most(batch_bytes: Option<u64>) -> Self {
+        let most = batch_bytes.unwrap_or(u64::MAX).min(MAX_MESSAGE - HEADROOM);
+        Self {
+            most,
+            batch_bytes: AtomicU64::new(most),
+            settled: AtomicBool::new(false),
+            ask: Mutex::default(),
+        }
+    }
+
     /// Most bytes of contents and [`PER_BLOB`]s in one batch call, either way.
     #[must_use]
     pub fn batch_bytes(&self) -> u64 {
@@ -59,8 +69,8 @@ impl Limits {
     pub fn learn(&self, capabilities: &CacheCapabilities) {
         let told = u64::try_from(capabilities.max_batch_total_size_bytes).unwrap_or(0);
         let limit = match told {
-            0 => MAX_MESSAGE - HEADROOM,
-            told => told.min(MAX_MESSAGE - HEADROOM),
+            0 => self.most,
+            told => told.min(self.most),
         };
         self.batch_bytes.store(limit, Ordering::Relaxed);
         self.settled.store(true, Ordering::Release);

@@ -4,10 +4,14 @@
 //! speaks REAPI.
 
 mod channel;
+mod credentials;
 mod grpc;
+mod lane;
 pub mod limits;
 mod outage;
+mod remote_config;
 mod retry;
+mod token_file;
 mod transfer;
 
 use std::sync::Arc;
@@ -22,8 +26,11 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Result;
 
-pub use channel::{Address, RemoteConfig, connect};
+pub use channel::{channel, connect};
+pub use credentials::{Credentials, TokenSource};
 pub use limits::Limits;
+pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};
+pub use token_file::TokenFile;
 pub use transfer::{fetch_all, fetch_start, fetch_view, restarting};
 
 /// The content-addressable storage of a backend.

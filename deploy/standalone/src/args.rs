@@ -225,7 +225,7 @@ impl ProxyArgs {
 mod tests {
     use std::time::Duration;
 
-    use goma_gateway::AbsolutePaths;
+    use goma_common::preset::Preset;
 
     use super::*;
     use crate::go_flags::respell;
@@ -243,12 +243,22 @@ mod tests {
              --exec-check-cache-timeout 3s --exec-execute-timeout=1m30s",
         );
         assert_eq!(cli.proxy.port, 5050);
-        assert!(cli.proxy.remote.insecure_remoteexec);
-        let config = cli.proxy.gateway.config(AbsolutePaths::Refuse);
+        assert!(cli.proxy.remote.connections.insecure_remoteexec);
+        let config = cli.proxy.gateway.config(&Preset::Generic.traits());
         assert_eq!(config.timeouts.execute, Duration::from_secs(90));
-        assert!(parse("remoteexec_proxy --insecure-remoteexec").proxy.remote.insecure_remoteexec);
         assert!(
-            !parse("remoteexec_proxy -insecure-remoteexec=false").proxy.remote.insecure_remoteexec
+            parse("remoteexec_proxy --insecure-remoteexec")
+                .proxy
+                .remote
+                .connections
+                .insecure_remoteexec
+        );
+        assert!(
+            !parse("remoteexec_proxy -insecure-remoteexec=false")
+                .proxy
+                .remote
+                .connections
+                .insecure_remoteexec
         );
     }
 

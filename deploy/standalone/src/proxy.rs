@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use goma_common::Digest;
 use goma_common::drain::{Drain, on_signals};
+use goma_common::preset::{AbsolutePaths, Preset, Traits};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
 use goma_gateway::worker::{Probed, WorkerFiles};
-use goma_gateway::{AbsolutePaths, Gateway, GatewayConfig};
+use goma_gateway::{Gateway, GatewayConfig};
 use goma_shard::facts::{Embedded, Facts, Redis};
 use goma_shard::{LocalShard, ShardConfig};
 use tokio::io::DuplexStream;
@@ -92,7 +93,7 @@ async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     };
     let config = GatewayConfig {
         key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
-        ..args.gateway.config(side.absolute_paths)
+        ..args.gateway.config(&side.traits)
     };
     let gateway = Arc::new(Gateway::new(config, shards, side.backend, worker, drain));
 
@@ -113,7 +114,8 @@ struct Side {
     name: String,
     /// For the log.
     told: String,
-    absolute_paths: AbsolutePaths,
+    /// What it is like, where no flag says it.
+    traits: Traits,
     own_disk: Option<Arc<dyn WorkerFiles>>,
     embedded: Option<EmbeddedTask>,
 }
@@ -126,7 +128,7 @@ impl Side {
             backend: reapi::connect(&config).map_err(Failure::configuration)?,
             name: Digest::of(told.as_bytes()).hex()[..16].to_owned(),
             told,
-            absolute_paths: AbsolutePaths::Refuse,
+            traits: args.remote.traits(),
             own_disk: None,
             embedded: None,
         })
@@ -140,18 +142,16 @@ impl Side {
         };
         let own_disk = OwnDisk::look().await.map_err(Failure::start)?;
         let (connections, accepted) = mpsc::channel(CONNECTIONS);
+        let address = Address::InProcess(connections);
         let config = RemoteConfig {
-            address: Address::InProcess(connections),
-            instance: args.remote.remote_instance_name.clone(),
-            tls: false,
-            ca_certificate: None,
             tries: args.remote.tries(),
+            ..RemoteConfig::plain(address, args.remote.remote_instance_name.clone())
         };
         Ok(Self {
             backend: reapi::connect(&config).map_err(Failure::configuration)?,
             name: "embedded".to_owned(),
             told: "embedded".to_owned(),
-            absolute_paths,
+            traits: Traits { absolute_paths, ..Preset::Generic.traits() },
             own_disk: Some(Arc::new(own_disk)),
             embedded: Some(EmbeddedTask::start(backend, accepted)),
         })

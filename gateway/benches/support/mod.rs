@@ -56,13 +56,8 @@ impl Fixture {
         let known = Arc::new(Known::of(&compile));
         let (app, backend, served) = runtime.block_on(async {
             let (served, connections) = Served::start();
-            let config = RemoteConfig {
-                address: Address::InProcess(connections),
-                instance: "bench".to_owned(),
-                tls: false,
-                ca_certificate: None,
-                tries: 1,
-            };
+            let address = Address::InProcess(connections);
+            let config = RemoteConfig { tries: 1, ..RemoteConfig::plain(address, "bench") };
             let backend = connect(&config).expect("an address");
             let config = GatewayConfig::default();
             let (shards, worker) = (known.clone(), known.clone());

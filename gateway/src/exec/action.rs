@@ -121,6 +121,7 @@ impl Plan {
             env: environment(job, layout, sysroot.as_ref()),
             working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
+            output_fields: config.output_fields,
             properties: &properties,
         }
         .encode();

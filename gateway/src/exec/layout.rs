@@ -6,9 +6,9 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::toolchain::Toolchain;
 use crate::command::{self, Relocation};
-use crate::config::AbsolutePaths;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
+use goma_common::preset::AbsolutePaths;
 
 /// Some backends make the input root the `/` of the command and mount their own `/lib` and `/bin`
 /// over it. A project that has a `lib` of its own must not lie there.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use goma_common::preset::OutputFields;
 use goma_common::reapi::{Backend, fetch_all};
 use goma_common::shards::{Shards, Source, Trust};
 use goma_common::{Code, Deadline, Digest, Error, Result};
@@ -77,6 +78,8 @@ impl Prober {
             env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
             working_directory: String::new(),
             outputs: vec![OUTPUT.to_owned()],
+            // Whatever the backend is: one of them it knows.
+            output_fields: OutputFields::Both,
             properties: platform,
         }
         .encode();

@@ -17,7 +17,6 @@ use goma_proto::reapi::{
 };
 use goma_proto::rpc;
 use tokio::sync::oneshot;
-use tonic::transport::Channel;
 
 use super::{Grpc, MAX_RECEIVED, timed};
 use crate::deadline::Deadline;
@@ -25,6 +24,7 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::{Code, Error, Result};
 use crate::reapi::Cas;
+use crate::reapi::lane::Lane;
 
 /// Bytes of contents in one message of a ByteStream upload.
 const WRITE_PIECE: usize = 1 << 20;
@@ -144,12 +144,12 @@ impl Cas for Grpc {
 }
 
 impl Grpc {
-    fn cas(&self) -> ContentAddressableStorageClient<Channel> {
+    fn cas(&self) -> ContentAddressableStorageClient<Lane> {
         ContentAddressableStorageClient::new(self.calls.clone())
             .max_decoding_message_size(MAX_RECEIVED)
     }
 
-    fn byte_stream(&self) -> ByteStreamClient<Channel> {
+    fn byte_stream(&self) -> ByteStreamClient<Lane> {
         ByteStreamClient::new(self.bulk.clone()).max_decoding_message_size(MAX_RECEIVED)
     }
 }

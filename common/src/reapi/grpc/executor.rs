@@ -9,7 +9,6 @@ use goma_proto::reapi::{ExecuteRequest, ExecuteResponse, WaitExecutionRequest, d
 use goma_proto::rpc;
 use prost::Message;
 use tonic::Streaming;
-use tonic::transport::Channel;
 
 use super::missing::missing_blobs;
 use super::{Grpc, MAX_RECEIVED, timed};
@@ -17,6 +16,7 @@ use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
+use crate::reapi::lane::Lane;
 use crate::reapi::{Executed, Executor};
 
 /// Streams that may break, one after the other, before the action is given up. A stream that told
@@ -101,8 +101,8 @@ impl Run<'_> {
     }
 }
 
-fn client(channel: Channel) -> ExecutionClient<Channel> {
-    ExecutionClient::new(channel).max_decoding_message_size(MAX_RECEIVED)
+fn client(lane: Lane) -> ExecutionClient<Lane> {
+    ExecutionClient::new(lane).max_decoding_message_size(MAX_RECEIVED)
 }
 
 /// Reads operations until one is done; `None` when the stream ended without.

@@ -8,22 +8,21 @@ mod missing;
 
 use std::sync::Arc;
 
-use tonic::transport::Channel;
-
 use super::Limits;
+use super::lane::Lane;
 use crate::deadline::Deadline;
 
 /// A message that carries a batch of the size we ask for, and what a careless backend adds.
 const MAX_RECEIVED: usize = 16 << 20;
 
-/// The clients of one backend. Channels are handles: a clone is the same connection.
+/// The clients of one backend.
 pub(super) struct Grpc {
     /// Which backend this is, for people.
     pub(super) told: String,
     pub(super) instance: String,
-    pub(super) calls: Channel,
-    pub(super) bulk: Channel,
-    pub(super) executions: Channel,
+    pub(super) calls: Lane,
+    pub(super) bulk: Lane,
+    pub(super) executions: Lane,
     pub(super) limits: Arc<Limits>,
 }
 

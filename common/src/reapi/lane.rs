@@ -1,0 +1,165 @@
+//! Connections to one backend for calls of a kind: as many as the streams under way need, each with
+//! a life of its own, and our credentials on each call.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::transport::Channel;
+use tower::{BoxError, Service, ServiceExt};
+
+use super::credentials::Credentials;
+use crate::error::{Error, Result};
+
+/// Connections of a lane; what comes on top waits for streams of these.
+const MOST: usize = 100;
+
+/// Opens connections, lazily: the first call over one makes it.
+pub(super) type Open = dyn Fn() -> Result<Channel> + Send + Sync;
+
+/// What a lane's connections have in common.
+pub(super) struct LaneConfig {
+    pub(super) open: Box<Open>,
+    /// Calls under way on one connection.
+    pub(super) streams: usize,
+    /// How long a connection takes new calls, a quarter more or less. A new one resolves the
+    /// backend's name again.
+    pub(super) life: Duration,
+    pub(super) credentials: Credentials,
+}
+
+/// A handle: a clone is the same lane.
+#[derive(Clone)]
+pub(super) struct Lane {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: LaneConfig,
+    connections: Mutex<Vec<Connection>>,
+}
+
+/// One connection.
+#[derive(Clone)]
+struct Connection {
+    channel: Channel,
+    /// One more for each call under way.
+    calls: Arc<()>,
+    /// Takes no new calls after that.
+    until: Instant,
+}
+
+impl Connection {
+    fn under_way(&self) -> usize {
+        Arc::strong_count(&self.calls) - 1
+    }
+}
+
+impl Lane {
+    /// With one connection prepared, so that a wrong configuration is known now.
+    ///
+    /// # Errors
+    /// When connections cannot be prepared: the certificate, its key, the address.
+    pub(super) fn new(config: LaneConfig) -> Result<Self> {
+        let inner = Arc::new(Inner { config, connections: Mutex::default() });
+        let first = inner.connection()?;
+        inner.lock().push(first);
+        Ok(Self { inner })
+    }
+}
+
+impl Inner {
+    fn connection(&self) -> Result<Connection> {
+        let life = self.config.life.mul_f64(0.75 + fastrand::f64() / 2.0);
+        // A life that is too long to count is for ever, or nearly so.
+        let until = Instant::now().checked_add(life);
+        let until = until.unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
+        Ok(Connection { channel: (self.config.open)()?, calls: Arc::default(), until })
+    }
+
+    /// The connection for the next call, and the call's mark on it.
+    fn pick(&self) -> Result<Connection> {
+        let now = Instant::now();
+        let mut connections = self.lock();
+        // Calls under way hold on to theirs.
+        connections.retain(|connection| now < connection.until);
+        let least = connections.iter().min_by_key(|connection| connection.under_way());
+        match least {
+            Some(least) if least.under_way() < self.config.streams || connections.len() >= MOST => {
+                Ok(least.clone())
+            }
+            _ => {
+                let new = self.connection()?;
+                connections.push(new.clone());
+                Ok(new)
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // What is done to the list is done by single operations on it.
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service<Request<tonic::body::Body>> for Lane {
+    type Response = Response<Answer>;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, std::result::Result<Self::Response, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<std::result::Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request<tonic::body::Body>) -> Self::Future {
+        let inner = self.inner.clone();
+        Box::pin(async move {
+            if !inner.config.credentials.is_empty() {
+                request
+                    .headers_mut()
+                    .extend(inner.config.credentials.headers().await.map_err(told)?);
+            }
+            let mut connection = inner.pick().map_err(told)?;
+            let response = connection.channel.ready().await?.call(request).await?;
+            Ok(response.map(|body| Answer { body, _connection: connection }))
+        })
+    }
+}
+
+/// As a status, which the client takes as it is.
+fn told(error: Error) -> BoxError {
+    Box::new(Status::from(error))
+}
+
+/// An answer while it is read: for so long its call is under way.
+pub(super) struct Answer {
+    body: tonic::body::Body,
+    _connection: Connection,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

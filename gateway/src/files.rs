@@ -64,16 +64,12 @@ impl Files {
         self.record(blobs.into_iter().map(|blob| (blob.key, blob.entry)).collect(), deadline).await
     }
 
-    /// Tells the shards what keys stand for, as far as they are news. Their contents are in the CAS.
+    /// Tells the shards what keys stand for, known here or not: they may have forgotten, and another
+    /// gateway asks them. Their contents are in the CAS.
     ///
     /// # Errors
     /// When the shards cannot be told within the deadline.
-    pub async fn record(
-        &self,
-        mut files: Vec<(FileKey, FileEntry)>,
-        deadline: Deadline,
-    ) -> Result<()> {
-        files.retain(|(key, entry)| self.keys.get(key).as_ref() != Some(entry));
+    pub async fn record(&self, files: Vec<(FileKey, FileEntry)>, deadline: Deadline) -> Result<()> {
         if files.is_empty() {
             return Ok(());
         }
@@ -110,5 +106,27 @@ impl Files {
             Some(FileEntry::Manifest { whole: None, .. }) | None => {}
             Some(entry) => self.keys.insert(key, entry.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use goma_common::testing::ScriptedBackend;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn shards_that_have_forgotten_are_told_again() {
+        let shards = ScriptedBackend::default();
+        let files = Files::new(Arc::new(shards.clone()), 10);
+        let key = FileKey::of_file(b"a");
+        let entry = FileEntry::File(Digest::of(b"a"));
+        for _ in 0..2 {
+            let deadline = Deadline::after(Duration::from_secs(1));
+            files.record(vec![(key, entry.clone())], deadline).await.expect("told");
+        }
+        assert_eq!(shards.calls().recorded, [key, key]);
     }
 }

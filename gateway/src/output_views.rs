@@ -33,7 +33,7 @@ pub(crate) async fn remember_inline(
         pieces.keys
     });
     let keys = keys.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-    record(files, digest, keys, deadline).await.map(drop)
+    record(files, digest, keys.into(), deadline).await.map(drop)
 }
 
 /// The pieces of an output, read once as a stream.
@@ -47,11 +47,12 @@ pub(crate) async fn of_blob(
     deadline: Deadline,
 ) -> Result<Arc<[FileKey]>> {
     if let Some(chunks) = files.view(digest) {
-        return Ok(chunks);
+        // The client is about to ask for them by key, perhaps of another gateway.
+        return record(files, digest, chunks, deadline).await;
     }
     let read = || read_keys(backend.cas.as_ref(), digest, deadline);
     let keys = restarting("reading a large output", digest, deadline, read).await?;
-    record(files, digest, keys, deadline).await
+    record(files, digest, keys.into(), deadline).await
 }
 
 /// Reads a blob from its beginning to its end.
@@ -80,10 +81,9 @@ async fn read_keys(cas: &dyn Cas, digest: Digest, deadline: Deadline) -> Result<
 async fn record(
     files: &Files,
     digest: Digest,
-    keys: Vec<FileKey>,
+    chunks: Arc<[FileKey]>,
     deadline: Deadline,
 ) -> Result<Arc<[FileKey]>> {
-    let chunks: Arc<[FileKey]> = keys.into();
     let views = chunks.iter().zip(0..).map(|(key, at)| {
         let offset = at * CHUNK_SIZE;
         let length = CHUNK_SIZE.min(digest.size - offset);

@@ -139,12 +139,15 @@ async fn batches_keep_within_the_backends_limit_and_large_blobs_are_streams() {
 }
 
 #[tokio::test]
-async fn the_empty_blob_is_never_asked_for() {
+async fn the_empty_blob_is_asked_for_in_recovery_alone() {
     let cas = ScriptedBackend::default();
     let shard = shard(&cas);
-    shard
-        .ensure(vec![blob("")], Trust::Nothing, Source::default(), deadline())
-        .await
-        .expect("ensures");
+    let empty = || vec![asked(&blob(""))];
+    let ensured = shard.ensure(empty(), Trust::Presence, Source::default(), deadline()).await;
+    assert_eq!(ensured.expect("ensures"), []);
     assert_eq!(cas.calls().find_missing, 0);
+    // A worker found it gone, and everybody has its contents.
+    let ensured = shard.ensure(empty(), Trust::Nothing, Source::default(), deadline()).await;
+    assert_eq!(ensured.expect("ensures"), []);
+    assert!(cas.has(blob("").digest));
 }

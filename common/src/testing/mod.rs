@@ -58,6 +58,8 @@ pub struct Calls {
     pub upload_streams: usize,
     /// ByteStream downloads.
     pub download_streams: usize,
+    /// Keys that it was told of, as shards, in order.
+    pub recorded: Vec<FileKey>,
 }
 
 impl ScriptedBackend {
@@ -185,7 +187,8 @@ impl Shards for ScriptedBackend {
         Ok(vec![None; keys.len()])
     }
 
-    async fn record(&self, _: Vec<(FileKey, FileEntry)>, _: Deadline) -> Result<()> {
+    async fn record(&self, files: Vec<(FileKey, FileEntry)>, _: Deadline) -> Result<()> {
+        self.state().calls.recorded.extend(files.iter().map(|(key, _)| *key));
         Ok(())
     }
 

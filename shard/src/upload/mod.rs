@@ -80,10 +80,14 @@ impl Uploads {
     /// The distinct blobs of which presence knows nothing, or all of them where it is not believed.
     async fn unknown(&self, blobs: Vec<Blob>, trust: Trust) -> BTreeMap<Digest, Option<Bytes>> {
         let mut wanted = BTreeMap::new();
-        for blob in blobs.into_iter().filter(|blob| !blob.digest.is_empty()) {
+        for blob in blobs {
+            // Every CAS holds the empty blob by definition, until a worker says that it does not.
+            if blob.digest.is_empty() && trust == Trust::Presence {
+                continue;
+            }
             let contents = wanted.entry(blob.digest).or_insert(None);
             if contents.is_none() {
-                *contents = blob.contents;
+                *contents = blob.contents.or_else(|| blob.digest.is_empty().then(Bytes::new));
             }
         }
         if trust == Trust::Nothing {

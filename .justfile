@@ -56,6 +56,10 @@ chaos SCENARIO="all" TIME="120s" *ARGS: install
     cargo build --release --locked -p goma-gateway -p goma-shard -p goma-standalone -p goma-loadtest
     "${CARGO_TARGET_DIR:-target}/release/goma-loadtest" chaos --scenario {{ SCENARIO }} --for {{ TIME }} {{ ARGS }}
 
+# Schedules of faults in virtual time, each checked; 100,000 take three minutes. SEED=N plays one again
+schedules COUNT="100000":
+    COUNT={{ COUNT }} cargo test --release --locked -p goma-loadtest --test schedules -- --nocapture no_schedule_breaks
+
 # A day of 10,000 developers on 20 gateways and 100 shards, in virtual time; about fifteen minutes
 simulate *ARGS:
     cargo build --release --locked -p goma-loadtest

@@ -149,6 +149,12 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// What lies at the bottom of a failure, which is what a person needs; `None` if there is but itself.
+#[must_use]
+pub fn deepest_cause(error: &dyn std::error::Error) -> Option<String> {
+    std::iter::successors(error.source(), |cause| cause.source()).last().map(ToString::to_string)
+}
+
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
         let code = status.code();
@@ -159,13 +165,7 @@ impl From<tonic::Status> for Error {
         };
         // A connection that could not be made or broke is told as "transport error" alone; the
         // cause below it is what a person needs.
-        let mut cause = std::error::Error::source(&status);
-        let mut deepest = None;
-        while let Some(error) = cause {
-            deepest = Some(error.to_string());
-            cause = error.source();
-        }
-        let message = match deepest {
+        let message = match deepest_cause(&status) {
             Some(deepest) if !message.contains(&deepest) => format!("{message}: {deepest}"),
             _ => message,
         };

@@ -64,6 +64,12 @@ pub struct Traits {
 }
 
 impl Preset {
+    /// As the flag has it.
+    #[must_use]
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
     /// The row of a kind. From the servers' documents and examples; of casd and NativeLink as seen.
     #[must_use]
     pub fn traits(self) -> Traits {

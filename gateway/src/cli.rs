@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 
 use crate::args::GatewayArgs;
+use crate::doctor::DoctorArgs;
 use crate::ring::{MemberList, NamedShard};
 
 /// A gateway of a Goma cluster: turns compiles of Goma clients into Remote Execution API actions.
@@ -19,8 +20,16 @@ use crate::ring::{MemberList, NamedShard};
 /// /readyz says in words what is missing. Each flag can be set by the environment variable named
 /// with it.
 #[derive(Debug, Parser)]
-#[command(name = "goma-gateway", version, max_term_width = 100)]
+#[command(
+    name = "goma-gateway",
+    version,
+    max_term_width = 100,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
 pub struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
     /// Address and port for Goma clients
     #[arg(
         long,
@@ -30,7 +39,7 @@ pub struct Cli {
     )]
     pub(crate) listen: SocketAddr,
     /// What is logged, in the syntax of RUST_LOG
-    #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
     #[command(flatten)]
     pub(crate) shards: ShardArgs,
@@ -47,6 +56,24 @@ pub struct Cli {
         help_heading = "Limits"
     )]
     pub(crate) key_cache_entries: usize,
+}
+
+/// What the program does other than being a gateway.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Examine a backend step by step, with the flags of a gateway, and say what to change
+    Doctor(Box<DoctorCommand>),
+}
+
+/// Which backend, how a gateway would use it, and how to tell.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorCommand {
+    #[command(flatten)]
+    pub(crate) doctor: DoctorArgs,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayArgs,
 }
 
 /// How the shards are found: exactly one of these.

@@ -16,6 +16,7 @@ mod cli;
 mod command;
 mod command_blob;
 mod config;
+pub mod doctor;
 mod exec;
 mod file_blob;
 mod files;

@@ -7,8 +7,9 @@ use goma_common::program::Failure;
 use goma_common::reapi::{self, Backend};
 use tokio::net::TcpListener;
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Command};
 use crate::config::GatewayConfig;
+use crate::doctor;
 use crate::gateway::Gateway;
 use crate::readiness::Readiness;
 use crate::ring::{Membership, Routed};
@@ -19,6 +20,16 @@ use crate::worker::Probed;
 /// # Errors
 /// Before anything is served; naming the flag.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Some(Command::Doctor(command)) => {
+            let config = command.gateway.config(&command.remote.traits());
+            doctor::run(&command.remote, &config, &command.doctor).await
+        }
+        None => serve(cli).await,
+    }
+}
+
+async fn serve(cli: Cli) -> Result<(), Failure> {
     let drain = Drain::new();
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     cli.gateway.check(cli.listen.ip())?;

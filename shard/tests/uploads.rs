@@ -139,6 +139,36 @@ async fn batches_keep_within_the_backends_limit_and_large_blobs_are_streams() {
 }
 
 #[tokio::test]
+async fn a_batch_over_a_limit_that_the_backend_does_not_tell_goes_by_halves_and_then_as_streams() {
+    let cas = ScriptedBackend::default();
+    cas.limit_batches(3_000);
+    let shard = shard(&cas);
+    let small = (0..20).map(|n| blob(&format!("{n} ").repeat(200)));
+    let large = (0..2).map(|n| blob(&format!("{n}").repeat(5_000)));
+    let blobs: Vec<Blob> = small.chain(large).collect();
+    let ensured = shard.ensure(blobs.clone(), Trust::Presence, Source::default(), deadline()).await;
+    assert_eq!(ensured.expect("ensures"), []);
+    assert!(blobs.iter().all(|blob| cas.has(blob.digest)));
+    let calls = cas.calls();
+    assert!(calls.largest_batch <= 3_000 && calls.upload_batches >= 5, "{calls:?}");
+    assert_eq!(calls.upload_streams, 2, "those over the limit by themselves");
+    assert_eq!(calls.uploads.len(), blobs.len(), "each once");
+}
+
+#[tokio::test]
+async fn of_a_batch_only_what_was_not_taken_is_sent_again() {
+    let cas = ScriptedBackend::default();
+    let shard = shard(&cas);
+    let blobs: Vec<Blob> = (0..5).map(|n| blob(&format!("{n}"))).collect();
+    cas.be_busy(blobs[3].digest, 2);
+    let ensured = shard.ensure(blobs.clone(), Trust::Presence, Source::default(), deadline()).await;
+    assert_eq!(ensured.expect("ensures"), []);
+    let uploads = cas.calls().uploads;
+    let sent = |blob: &Blob| uploads.iter().filter(|digest| **digest == blob.digest).count();
+    assert_eq!(blobs.iter().map(sent).collect::<Vec<_>>(), [1, 1, 1, 3, 1]);
+}
+
+#[tokio::test]
 async fn the_empty_blob_is_asked_for_in_recovery_alone() {
     let cas = ScriptedBackend::default();
     let shard = shard(&cas);

@@ -9,12 +9,14 @@ use hyper_util::rt::TokioIo;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, Uri};
 use tower::service_fn;
 
+use super::budget::RetryBudget;
 use super::grpc::Grpc;
+use super::guard::Guard;
 use super::lane::{Lane, LaneConfig};
 use super::remote_config::{Address, RemoteConfig, Tls};
 use super::retry::Retrying;
 use super::{Backend, Limits};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, deepest_cause};
 
 /// A connection that is not made within this time is given up; a request behind it may still retry.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -34,6 +36,8 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 /// When the address, a certificate or a key cannot be understood.
 pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     let limits = Arc::new(Limits::at_most(config.batch_bytes));
+    let budget = Arc::new(RetryBudget::default());
+    let guard = || Guard::new(budget.clone(), config.credentials.clone());
     // Calls that last keep their streams; connections of their own leave the short calls undisturbed.
     let grpc = Arc::new(Grpc {
         told: match &config.address {
@@ -44,9 +48,11 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
         calls: lane(config)?,
         bulk: lane(config)?,
         executions: lane(config)?,
+        // Schedulers are other machines than those of the CAS, with bad days of their own.
+        scheduler: guard(),
         limits: limits.clone(),
     });
-    let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries);
+    let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries, guard());
     let retrying = Arc::new(retrying);
     Ok(Backend {
         cas: retrying.clone(),
@@ -72,26 +78,7 @@ fn lane(config: &RemoteConfig) -> Result<Lane> {
 /// # Errors
 /// When the address, a certificate or a key cannot be understood.
 pub fn channel(config: &RemoteConfig) -> Result<Channel> {
-    let invalid = |error: &dyn std::fmt::Display| {
-        Error::new(Code::InvalidArgument, format!("--remoteexec-addr: {error}"))
-    };
-    let name = match &config.address {
-        Address::Network(name) => name.as_str(),
-        Address::InProcess(_) => "in-process",
-    };
-    let scheme = if config.tls.is_some() { "https" } else { "http" };
-    let mut endpoint = Endpoint::from_shared(format!("{scheme}://{name}"))
-        .map_err(|error| invalid(&error))?
-        .tcp_nodelay(true)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW);
-    if let Some(tls) = &config.tls {
-        endpoint = endpoint.tls_config(client_tls(tls)?).map_err(|error| invalid(&error))?;
-    }
+    let endpoint = endpoint(config)?;
     Ok(match &config.address {
         Address::Network(_) => endpoint.connect_lazy(),
         Address::InProcess(server) => {
@@ -109,6 +96,42 @@ pub fn channel(config: &RemoteConfig) -> Result<Channel> {
             }))
         }
     })
+}
+
+/// Makes one connection, TLS and all, and drops it: for whoever wants to know what is wrong with it.
+///
+/// # Errors
+/// In the words of whoever refused: the system, or either side's TLS.
+pub async fn reach(config: &RemoteConfig) -> Result<()> {
+    let connected = endpoint(config)?.connect().await;
+    connected.map(drop).map_err(|error| {
+        let why = deepest_cause(&error).unwrap_or_else(|| error.to_string());
+        Error::new(Code::Unavailable, why)
+    })
+}
+
+fn endpoint(config: &RemoteConfig) -> Result<Endpoint> {
+    let invalid = |error: &dyn std::fmt::Display| {
+        Error::new(Code::InvalidArgument, format!("--remoteexec-addr: {error}"))
+    };
+    let name = match &config.address {
+        Address::Network(name) => name.as_str(),
+        Address::InProcess(_) => "in-process",
+    };
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{name}"))
+        .map_err(|error| invalid(&error))?
+        .tcp_nodelay(true)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW);
+    match &config.tls {
+        Some(tls) => endpoint.tls_config(client_tls(tls)?).map_err(|error| invalid(&error)),
+        None => Ok(endpoint),
+    }
 }
 
 /// Reads our certificate and its key, which may have been renewed.

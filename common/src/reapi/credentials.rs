@@ -17,6 +17,9 @@ pub trait TokenSource: Send + Sync {
     /// # Errors
     /// When there is none to be had; naming the file or the service.
     async fn token(&self) -> Result<String>;
+
+    /// The last token was refused: what is known of it is not to be used again.
+    fn renew(&self) {}
 }
 
 /// What calls carry. Debug and errors never show it.
@@ -55,6 +58,18 @@ impl Credentials {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.headers.is_empty() && self.token.is_none()
+    }
+
+    /// Whether another try may have other credentials.
+    pub(super) fn can_renew(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// They were refused: the next call is to have newer ones.
+    pub(super) fn renew(&self) {
+        if let Some(source) = &self.token {
+            source.renew();
+        }
     }
 
     /// The headers of a call that is made now.

@@ -3,12 +3,14 @@
 //! [`grpc`] implements them over a channel; decorators wrap them. Nothing outside this folder
 //! speaks REAPI.
 
+mod budget;
 mod channel;
+mod circuit;
 mod credentials;
 mod grpc;
+mod guard;
 mod lane;
 pub mod limits;
-mod outage;
 mod remote_config;
 mod retry;
 mod token_file;
@@ -26,7 +28,7 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Result;
 
-pub use channel::{channel, connect};
+pub use channel::{channel, connect, reach};
 pub use credentials::{Credentials, TokenSource};
 pub use limits::Limits;
 pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};

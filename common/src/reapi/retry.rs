@@ -13,13 +13,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use goma_proto::reapi::ActionResult;
 
-use super::outage::Outage;
+use super::guard::{Again, Guard};
 use super::{ActionCache, Cas, Health, Limits};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::entry::View;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 const FIRST_DELAY: Duration = Duration::from_millis(50);
 const MAX_DELAY: Duration = Duration::from_secs(1);
@@ -55,7 +55,7 @@ pub(super) struct Retrying<T: ?Sized> {
     tries: u32,
     health: Arc<dyn Health>,
     limits: Arc<Limits>,
-    outage: Outage,
+    guard: Guard,
     inner: Arc<T>,
 }
 
@@ -66,8 +66,9 @@ impl<T> Retrying<T> {
         health: Arc<dyn Health>,
         limits: Arc<Limits>,
         tries: u32,
+        guard: Guard,
     ) -> Self {
-        Self { tries: tries.max(1), health, limits, outage: Outage::default(), inner }
+        Self { tries: tries.max(1), health, limits, guard, inner }
     }
 }
 
@@ -83,31 +84,30 @@ impl<T: ?Sized> Retrying<T> {
         F: Future<Output = Result<R>> + Send,
     {
         self.limits.settle(self.health.as_ref(), deadline).await;
+        let mut call_guard = self.guard.begin();
         let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
         let mut bounds = patience.bounds();
         let mut tried = 0;
+        let told = |error: Error| error.context(format_args!("backend: {what}"));
         loop {
+            call_guard.pass(deadline).await.map_err(told)?;
             let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
             let error = match end.bound(what, call(end)).await {
                 Ok(result) => {
-                    self.outage.answered();
+                    call_guard.answered();
                     return Ok(result);
                 }
                 Err(error) => error,
             };
-            // One that was not answered says nothing against the next.
-            let waits = match error.code {
-                Code::Unavailable => self.outage.found_nobody(),
-                Code::DeadlineExceeded => false,
-                _ => {
-                    self.outage.answered();
-                    false
-                }
+            let again = call_guard.failed(&error);
+            // One that was not answered in its time says nothing against the next.
+            tried += u32::from(again == Again::Counted && !end.is_past());
+            let delay = match again {
+                Again::Now => Duration::ZERO,
+                _ => backoff.delay(),
             };
-            tried += u32::from(!waits && !end.is_past());
-            let delay = backoff.delay();
-            if !error.code.is_transient() || tried >= self.tries || deadline.remaining() <= delay {
-                return Err(error.context(format_args!("backend: {what}")));
+            if again == Again::No || tried >= self.tries || deadline.remaining() <= delay {
+                return Err(told(error));
             }
             tracing::debug!(%error, what, tried, "backend call failed, trying again");
             tokio::time::sleep(delay).await;
@@ -127,8 +127,12 @@ impl<T: Cas + ?Sized> Cas for Retrying<T> {
         blobs: &[(Digest, Bytes)],
         deadline: Deadline,
     ) -> Result<Vec<Result<()>>> {
-        let call = |deadline| self.inner.upload_batch(blobs, deadline);
-        self.retry("BatchUpdateBlobs", BATCH, deadline, call).await
+        // Too large, or too much at once: the same again would be no better.
+        let call = async |deadline| match self.inner.upload_batch(blobs, deadline).await {
+            Err(error) if error.code == Code::ResourceExhausted => Ok(Err(error)),
+            answers => Ok(Ok(answers?)),
+        };
+        self.retry("BatchUpdateBlobs", BATCH, deadline, call).await?
     }
 
     /// Once: only the caller can make the pieces again.
@@ -185,7 +189,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::error::{Code, Error};
+    use crate::reapi::Credentials;
 
     /// Takes so many calls and never answers them, and each later one after so long.
     struct Silent {
@@ -216,7 +220,8 @@ mod tests {
         let inner = Arc::new(Silent { silent, slow, asked: AtomicU32::new(0) });
         let limits = Arc::new(Limits::default());
         limits.learn(&CacheCapabilities::default());
-        Retrying::new(inner.clone(), inner, limits, 5)
+        let guard = Guard::new(Arc::default(), Credentials::default());
+        Retrying::new(inner.clone(), inner, limits, 5, guard)
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! A bearer token in a file that somebody else renews.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +22,8 @@ const LONGEST: u64 = 64 << 10;
 /// Reads the file when it is asked, once a second at most.
 pub struct TokenFile {
     path: PathBuf,
+    /// Whether the file is read for the next token, however fresh the last one is.
+    renew: AtomicBool,
     known: Mutex<Option<Known>>,
 }
 
@@ -34,7 +37,7 @@ impl TokenFile {
     /// The file holds the token and nothing else but white space around it.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, known: Mutex::default() }
+        Self { path, renew: AtomicBool::new(false), known: Mutex::default() }
     }
 
     async fn read(&self) -> Result<String> {
@@ -57,8 +60,10 @@ impl TokenFile {
 impl TokenSource for TokenFile {
     async fn token(&self) -> Result<String> {
         let mut known = self.known.lock().await;
+        let renew = self.renew.swap(false, Ordering::Relaxed);
         if let Some(known) = &*known
             && known.asked.elapsed() < FRESH
+            && !renew
         {
             return Ok(known.token.clone());
         }
@@ -75,6 +80,10 @@ impl TokenSource for TokenFile {
             }
             (Err(error), _) => Err(error),
         }
+    }
+
+    fn renew(&self) {
+        self.renew.store(true, Ordering::Relaxed);
     }
 }
 

@@ -1,4 +1,11 @@
 //! A backend in memory for tests: it counts what it is asked, and loses or refuses what it is told to.
+//! [`Server`] is one on a real port, which does wrong what it is told to.
+
+mod cut;
+mod execution_service;
+mod faults;
+mod server;
+mod services;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,6 +26,11 @@ use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits
 use crate::shards::{Blob, Shards, Source, Trust};
 use crate::turn::{Lease, Turn};
 
+pub use execution_service::{Executions, Step};
+pub use faults::{Fault, Faults};
+pub use server::{Server, deadline};
+pub use services::Services;
+
 /// Bytes in one message of a download stream.
 const PIECE: usize = 64 << 10;
 
@@ -37,6 +49,10 @@ struct State {
     /// How long a download takes to begin.
     slow: Duration,
     refused: HashSet<Digest>,
+    /// Not taken so many times in a row.
+    busy: HashMap<Digest, usize>,
+    /// Batches with more bytes are refused.
+    most: Option<u64>,
     /// Streams that will break half way, of each kind.
     broken_downloads: usize,
     broken_uploads: usize,
@@ -104,6 +120,16 @@ impl ScriptedBackend {
         }
     }
 
+    /// Is too busy to take this blob, so many times.
+    pub fn be_busy(&self, digest: Digest, times: usize) {
+        self.state().busy.insert(digest, times);
+    }
+
+    /// Takes no batch with more bytes of contents and [`PER_BLOB`]s, whatever it says of itself.
+    pub fn limit_batches(&self, bytes: u64) {
+        self.state().most = Some(bytes);
+    }
+
     /// Breaks so many of the next downloads by stream, after their first piece.
     pub fn break_downloads(&self, count: usize) {
         self.state().broken_downloads = count;
@@ -150,6 +176,11 @@ impl ScriptedBackend {
         state.calls.uploads.push(digest);
         if state.refused.contains(&digest) {
             return Err(Error::new(Code::Internal, "refused on purpose"));
+        }
+        if let Some(times) = state.busy.get_mut(&digest)
+            && take_one(times)
+        {
+            return Err(Error::new(Code::Unavailable, "busy on purpose"));
         }
         if Digest::of(&contents) != digest {
             return Err(Error::new(Code::InvalidArgument, "other bytes than the digest's"));
@@ -237,7 +268,11 @@ impl Cas for ScriptedBackend {
         tokio::task::yield_now().await;
         {
             let size: u64 = blobs.iter().map(|(digest, _)| digest.size + PER_BLOB).sum();
-            let calls = &mut self.state().calls;
+            let mut state = self.state();
+            if state.most.is_some_and(|most| size > most) {
+                return Err(Error::new(Code::ResourceExhausted, "larger than max"));
+            }
+            let calls = &mut state.calls;
             calls.upload_batches += 1;
             calls.largest_batch = calls.largest_batch.max(size);
         }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 use goma_gateway::args::GatewayArgs;
+use goma_gateway::doctor::DoctorArgs;
 use goma_shard::RedisArgs;
 use goma_shard::facts::RedisConfig;
 
@@ -30,6 +31,17 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Run the embedded backend alone, for clusters and tests
     Backend(BackendCommand),
+    /// Examine a remote backend step by step, with the flags of the proxy, and say what to change
+    Doctor(Box<DoctorCommand>),
+}
+
+/// What to examine, and how to tell.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorCommand {
+    #[command(flatten)]
+    pub(crate) doctor: DoctorArgs,
+    #[command(flatten)]
+    pub(crate) proxy: ProxyArgs,
 }
 
 /// The embedded backend as a server of its own.

@@ -10,6 +10,7 @@ use goma_common::drain::{Drain, on_signals};
 use goma_common::preset::{AbsolutePaths, Preset, Traits};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
+use goma_gateway::doctor;
 use goma_gateway::worker::{Probed, WorkerFiles};
 use goma_gateway::{Gateway, GatewayConfig};
 use goma_shard::facts::{Embedded, Facts, Redis};
@@ -39,6 +40,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let ended = match cli.command {
         Some(Command::Backend(command)) => serve_backend(command, drain).await,
+        Some(Command::Doctor(command)) => {
+            let ProxyArgs { remote, gateway, .. } = &command.proxy;
+            doctor::run(remote, &gateway.config(&remote.traits()), &command.doctor).await
+        }
         None => serve_proxy(cli.proxy, drain).await,
     };
     signals.abort();

@@ -31,6 +31,8 @@ const STREAM_TIMEOUT: Duration = Duration::from_secs(300);
 /// Streams that may break before a blob is given up: with their delays, about as long as a backend
 /// takes to restart.
 const STREAM_TRIES: u32 = 9;
+/// Times that blobs of one batch are sent again which the backend did not take for a passing reason.
+const BLOB_TRIES: u32 = 4;
 
 /// A handle to the tasks, which end when the last handle is dropped.
 #[derive(Clone)]
@@ -164,28 +166,55 @@ impl Calls {
         }
     }
 
+    /// Uploads a batch: by halves where the backend takes no such message, down to single blobs,
+    /// which then go as streams; and what failed of it, and may not the next time, again.
     async fn batch(self, uploads: Vec<Upload>, streams: Stage<Upload>) {
         let deadline = Deadline::after(CALL_TIMEOUT);
-        let blobs: Vec<_> = uploads.iter().map(|u| (u.digest, u.contents.clone())).collect();
-        let epoch = self.presence.epoch();
-        let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
-            Ok(answers) => answers,
-            Err(error) if error.code == Code::ResourceExhausted => {
-                // A batch over a limit that the backend does not tell: one by one, as streams.
-                tracing::debug!(%error, "batch refused, streaming its blobs");
-                uploads.into_iter().for_each(|upload| streams.put(upload.source, upload));
-                return;
+        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
+        let mut tried = 0;
+        let mut batches = vec![uploads];
+        while let Some(mut batch) = batches.pop() {
+            let blobs: Vec<_> = batch.iter().map(|u| (u.digest, u.contents.clone())).collect();
+            let epoch = self.presence.epoch();
+            let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
+                Ok(answers) => answers,
+                Err(error) if error.code == Code::ResourceExhausted && batch.len() > 1 => {
+                    tracing::warn!(
+                        %error,
+                        blobs = batch.len(),
+                        "a batch was refused: sending it by halves; --backend-batch-bytes would \
+                         spare that"
+                    );
+                    let half = batch.split_off(batch.len() / 2);
+                    batches.extend([half, batch]);
+                    continue;
+                }
+                Err(error) if error.code == Code::ResourceExhausted => {
+                    batch.into_iter().for_each(|upload| streams.put(upload.source, upload));
+                    continue;
+                }
+                Err(error) => vec![Err(error); batch.len()],
+            };
+            let (mut taken, mut again) = (Vec::with_capacity(batch.len()), Vec::new());
+            for (upload, answer) in batch.into_iter().zip(answers) {
+                match answer {
+                    Ok(()) => taken.push((upload.digest, upload.answer)),
+                    Err(error) if error.code.is_transient() && tried < BLOB_TRIES => {
+                        tracing::debug!(%error, digest = %upload.digest, "a blob was not taken");
+                        again.push(upload);
+                    }
+                    Err(error) => {
+                        end(upload.answer, Err(error.context("backend: BatchUpdateBlobs")));
+                    }
+                }
             }
-            Err(error) => vec![Err(error); uploads.len()],
-        };
-        let mut taken = Vec::with_capacity(uploads.len());
-        for (upload, answer) in uploads.into_iter().zip(answers) {
-            match answer {
-                Ok(()) => taken.push((upload.digest, upload.answer)),
-                Err(error) => end(upload.answer, Err(error.context("backend: BatchUpdateBlobs"))),
+            self.confirm(taken, epoch).await;
+            if !again.is_empty() {
+                tried += 1;
+                tokio::time::sleep(backoff.delay()).await;
+                batches.push(again);
             }
         }
-        self.confirm(taken, epoch).await;
     }
 
     async fn stream(&self, upload: Upload) {

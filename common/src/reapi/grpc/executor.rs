@@ -5,7 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use goma_proto::longrunning::{Operation, operation};
 use goma_proto::reapi::execution_client::ExecutionClient;
-use goma_proto::reapi::{ExecuteRequest, ExecuteResponse, WaitExecutionRequest, digest_function};
+use goma_proto::reapi::execution_stage::Value as Stage;
+use goma_proto::reapi::{
+    ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, WaitExecutionRequest,
+    digest_function,
+};
 use goma_proto::rpc;
 use prost::Message;
 use tonic::Streaming;
@@ -16,12 +20,18 @@ use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
+use crate::reapi::guard::Again;
 use crate::reapi::lane::Lane;
 use crate::reapi::{Executed, Executor};
 
 /// Streams that may break, one after the other, before the action is given up. A stream that told
 /// us something in between starts the count anew.
 const MAX_BREAKS: u32 = 8;
+/// A stream that says nothing for so long is opened again, by the operation's name: something between
+/// here and the backend may have dropped it without a word.
+const QUIET: Duration = Duration::from_secs(60);
+/// Before there is a name that would be another Execute, so it waits for longer.
+const NAMELESS: Duration = Duration::from_secs(180);
 
 #[async_trait]
 impl Executor for Grpc {
@@ -31,7 +41,7 @@ impl Executor for Grpc {
         skip_cache_lookup: bool,
         deadline: Deadline,
     ) -> Result<Executed> {
-        let run = Run {
+        let mut run = Run {
             grpc: self,
             request: ExecuteRequest {
                 instance_name: self.instance.clone(),
@@ -43,9 +53,16 @@ impl Executor for Grpc {
                 ..Default::default()
             },
             deadline,
+            told: Told::default(),
         };
-        let done = deadline.bound("Execute", run.to_end()).await;
-        let operation = done.map_err(|error| error.context("backend: Execute"))?;
+        let done = deadline.bound("Execute", run.follow_through()).await;
+        let operation = done.map_err(|error| match (error.code, run.told.stage) {
+            (Code::DeadlineExceeded, Stage::Queued) => error.context(
+                "backend: Execute: no worker took the action; does one have all of its platform \
+                 properties?",
+            ),
+            _ => error.context("backend: Execute"),
+        })?;
         executed(operation).map_err(|error| error.context("backend: Execute"))
     }
 }
@@ -55,46 +72,68 @@ struct Run<'a> {
     grpc: &'a Grpc,
     request: ExecuteRequest,
     deadline: Deadline,
+    told: Told,
+}
+
+/// What the backend last said of an action.
+#[derive(Default)]
+struct Told {
+    /// The operation's name; none at first.
+    name: String,
+    stage: Stage,
 }
 
 impl Run<'_> {
-    async fn to_end(&self) -> Result<Operation> {
+    async fn follow_through(&mut self) -> Result<Operation> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let mut name = String::new();
+        let mut scheduler = self.grpc.scheduler.begin();
         let mut breaks = 0;
         loop {
-            let error = match self.stream(&name).await {
-                Ok(stream) => match follow(stream, &mut name, &mut breaks).await {
-                    Ok(Some(operation)) => return Ok(operation),
-                    Ok(None) => Error::new(Code::Unavailable, "stream ended before the action did"),
-                    Err(error) => error,
-                },
+            scheduler.pass(self.deadline).await?;
+            let error = match self.stream().await {
+                Ok(stream) => {
+                    scheduler.answered();
+                    match follow(stream, &mut self.told, &mut breaks).await {
+                        Ok(Followed::ToEnd(operation)) => return Ok(operation),
+                        Ok(Followed::IntoSilence) => {
+                            let operation = &self.told.name;
+                            tracing::debug!(operation, "an execution is quiet, asking again");
+                            continue;
+                        }
+                        Err(error) => error,
+                    }
+                }
                 Err(error) => error,
             };
-            let forgotten =
-                !name.is_empty() && matches!(error.code, Code::NotFound | Code::Unimplemented);
-            if forgotten {
+            let forgotten = !self.told.name.is_empty()
+                && matches!(error.code, Code::NotFound | Code::Unimplemented);
+            let delay = if forgotten {
                 // The backend restarted or cannot wait: the same action again, which joins the run
                 // under way or finds its result.
-                name.clear();
-            } else if !error.code.is_transient() {
-                return Err(error);
-            }
+                self.told.name.clear();
+                backoff.delay()
+            } else {
+                match scheduler.failed(&error) {
+                    Again::No => return Err(error),
+                    Again::Now => Duration::ZERO,
+                    Again::Uncounted | Again::Counted => backoff.delay(),
+                }
+            };
             breaks += 1;
             if breaks > MAX_BREAKS {
                 return Err(error);
             }
             tracing::debug!(%error, breaks, "execution stream broke, opening another");
-            tokio::time::sleep(backoff.delay()).await;
+            tokio::time::sleep(delay).await;
         }
     }
 
-    async fn stream(&self, name: &str) -> Result<Streaming<Operation>> {
+    async fn stream(&self) -> Result<Streaming<Operation>> {
         let mut client = client(self.grpc.executions.clone());
-        let response = if name.is_empty() {
+        let response = if self.told.name.is_empty() {
             client.execute(timed(self.request.clone(), self.deadline)).await?
         } else {
-            let request = WaitExecutionRequest { name: name.to_owned() };
+            let request = WaitExecutionRequest { name: self.told.name.clone() };
             client.wait_execution(timed(request, self.deadline)).await?
         };
         Ok(response.into_inner())
@@ -105,20 +144,39 @@ fn client(lane: Lane) -> ExecutionClient<Lane> {
     ExecutionClient::new(lane).max_decoding_message_size(MAX_RECEIVED)
 }
 
-/// Reads operations until one is done; `None` when the stream ended without.
+/// How a stream that did not break was left.
+enum Followed {
+    ToEnd(Operation),
+    IntoSilence,
+}
+
+/// Reads operations until one is done, or none comes for too long.
 async fn follow(
     mut stream: Streaming<Operation>,
-    name: &mut String,
+    told: &mut Told,
     breaks: &mut u32,
-) -> Result<Option<Operation>> {
-    while let Some(operation) = stream.message().await? {
+) -> Result<Followed> {
+    loop {
+        let patience = if told.name.is_empty() { NAMELESS } else { QUIET };
+        let Ok(next) = tokio::time::timeout(patience, stream.message()).await else {
+            return Ok(Followed::IntoSilence);
+        };
+        let Some(operation) = next? else {
+            return Err(Error::new(Code::Unavailable, "stream ended before the action did"));
+        };
         if operation.done {
-            return Ok(Some(operation));
+            return Ok(Followed::ToEnd(operation));
         }
-        name.clone_from(&operation.name);
+        told.stage = stage(&operation).unwrap_or(told.stage);
+        told.name = operation.name;
         *breaks = 0;
     }
-    Ok(None)
+}
+
+/// The stage of an operation, if its backend tells.
+fn stage(operation: &Operation) -> Option<Stage> {
+    let metadata = operation.metadata.as_ref()?;
+    ExecuteOperationMetadata::decode(metadata.value.as_ref()).ok().map(|metadata| metadata.stage())
 }
 
 fn executed(operation: Operation) -> Result<Executed> {

@@ -9,6 +9,7 @@ mod missing;
 use std::sync::Arc;
 
 use super::Limits;
+use super::guard::Guard;
 use super::lane::Lane;
 use crate::deadline::Deadline;
 
@@ -23,6 +24,8 @@ pub(super) struct Grpc {
     pub(super) calls: Lane,
     pub(super) bulk: Lane,
     pub(super) executions: Lane,
+    /// Of executions.
+    pub(super) scheduler: Guard,
     pub(super) limits: Arc<Limits>,
 }
 

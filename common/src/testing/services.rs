@@ -1,0 +1,235 @@
+//! Capabilities, CAS, action cache and ByteStream of a scripted server, over its backend in memory.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, BoxStream, Empty, StreamExt, TryStreamExt};
+use goma_proto::bytestream::{
+    QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
+    WriteResponse, byte_stream_server,
+};
+use goma_proto::reapi::{
+    self, ActionResult, ServerCapabilities, action_cache_server, batch_read_blobs_response,
+    batch_update_blobs_response, capabilities_server, content_addressable_storage_server,
+    digest_function,
+};
+use goma_proto::rpc;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::ScriptedBackend;
+use super::server::deadline;
+use crate::digest::Digest;
+use crate::entry::View;
+use crate::error::Error;
+use crate::reapi::{ActionCache, Cas};
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The services; a clone is the same ones.
+#[derive(Clone)]
+pub struct Services {
+    backend: ScriptedBackend,
+    capabilities: Arc<Mutex<ServerCapabilities>>,
+}
+
+impl Services {
+    pub(super) fn new(backend: ScriptedBackend) -> Self {
+        let sha256 = vec![i32::from(digest_function::Value::Sha256)];
+        let capabilities = ServerCapabilities {
+            cache_capabilities: Some(reapi::CacheCapabilities {
+                digest_functions: sha256.clone(),
+                ..Default::default()
+            }),
+            execution_capabilities: Some(reapi::ExecutionCapabilities {
+                exec_enabled: true,
+                digest_functions: sha256,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        Self { backend, capabilities: Arc::new(Mutex::new(capabilities)) }
+    }
+
+    /// Changes what it says of itself.
+    pub fn tell(&self, change: impl FnOnce(&mut ServerCapabilities)) {
+        change(&mut self.capabilities.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+#[tonic::async_trait]
+impl capabilities_server::Capabilities for Services {
+    async fn get_capabilities(
+        &self,
+        _: Request<reapi::GetCapabilitiesRequest>,
+    ) -> Answer<ServerCapabilities> {
+        let told = self.capabilities.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Response::new(told.clone()))
+    }
+}
+
+#[tonic::async_trait]
+impl action_cache_server::ActionCache for Services {
+    async fn get_action_result(
+        &self,
+        request: Request<reapi::GetActionResultRequest>,
+    ) -> Answer<ActionResult> {
+        let action = digest(request.into_inner().action_digest.as_ref())?;
+        let found = self.backend.get(action, &[], deadline()).await?;
+        found.map(Response::new).ok_or_else(|| Status::not_found("no result"))
+    }
+
+    async fn update_action_result(
+        &self,
+        _: Request<reapi::UpdateActionResultRequest>,
+    ) -> Answer<ActionResult> {
+        Err(Status::permission_denied("results are the workers' to tell"))
+    }
+}
+
+#[tonic::async_trait]
+impl content_addressable_storage_server::ContentAddressableStorage for Services {
+    async fn find_missing_blobs(
+        &self,
+        request: Request<reapi::FindMissingBlobsRequest>,
+    ) -> Answer<reapi::FindMissingBlobsResponse> {
+        let asked = request.into_inner().blob_digests;
+        let asked: Vec<Digest> =
+            asked.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
+        let missing = self.backend.find_missing(&asked, deadline()).await?;
+        let missing_blob_digests = missing.into_iter().map(Into::into).collect();
+        Ok(Response::new(reapi::FindMissingBlobsResponse { missing_blob_digests }))
+    }
+
+    async fn batch_update_blobs(
+        &self,
+        request: Request<reapi::BatchUpdateBlobsRequest>,
+    ) -> Answer<reapi::BatchUpdateBlobsResponse> {
+        let mut blobs = Vec::new();
+        for blob in request.into_inner().requests {
+            blobs.push((digest(blob.digest.as_ref())?, blob.data.into()));
+        }
+        let taken = self.backend.upload_batch(&blobs, deadline()).await?;
+        let responses = blobs.iter().zip(taken).map(|((digest, _), taken)| {
+            let digest = Some((*digest).into());
+            batch_update_blobs_response::Response { digest, status: Some(status(taken.err())) }
+        });
+        Ok(Response::new(reapi::BatchUpdateBlobsResponse { responses: responses.collect() }))
+    }
+
+    async fn batch_read_blobs(
+        &self,
+        request: Request<reapi::BatchReadBlobsRequest>,
+    ) -> Answer<reapi::BatchReadBlobsResponse> {
+        let asked = request.into_inner().digests;
+        let asked: Vec<Digest> =
+            asked.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
+        let read = self.backend.download_batch(&asked, deadline()).await?;
+        let responses = asked.into_iter().zip(read).map(|(digest, read)| {
+            let (data, error) = match read {
+                Ok(data) => (data.into(), None),
+                Err(error) => (Vec::new(), Some(error)),
+            };
+            batch_read_blobs_response::Response {
+                digest: Some(digest.into()),
+                data,
+                status: Some(status(error)),
+                ..Default::default()
+            }
+        });
+        Ok(Response::new(reapi::BatchReadBlobsResponse { responses: responses.collect() }))
+    }
+
+    type GetTreeStream = Empty<Result<reapi::GetTreeResponse, Status>>;
+
+    async fn get_tree(&self, _: Request<reapi::GetTreeRequest>) -> Answer<Self::GetTreeStream> {
+        Err(Status::unimplemented("no trees"))
+    }
+
+    async fn split_blob(
+        &self,
+        _: Request<reapi::SplitBlobRequest>,
+    ) -> Answer<reapi::SplitBlobResponse> {
+        Err(Status::unimplemented("no splitting"))
+    }
+
+    async fn splice_blob(
+        &self,
+        _: Request<reapi::SpliceBlobRequest>,
+    ) -> Answer<reapi::SpliceBlobResponse> {
+        Err(Status::unimplemented("no splicing"))
+    }
+
+    type GetChunkMappingStream = Empty<Result<reapi::GetChunkMappingResponse, Status>>;
+
+    async fn get_chunk_mapping(
+        &self,
+        _: Request<reapi::GetChunkMappingRequest>,
+    ) -> Answer<Self::GetChunkMappingStream> {
+        Err(Status::unimplemented("no chunks"))
+    }
+
+    async fn register_chunk_mapping(
+        &self,
+        _: Request<Streaming<reapi::RegisterChunkMappingRequest>>,
+    ) -> Answer<reapi::RegisterChunkMappingResponse> {
+        Err(Status::unimplemented("no chunks"))
+    }
+}
+
+#[tonic::async_trait]
+impl byte_stream_server::ByteStream for Services {
+    type ReadStream = BoxStream<'static, Result<ReadResponse, Status>>;
+
+    async fn read(&self, request: Request<ReadRequest>) -> Answer<Self::ReadStream> {
+        let request = request.into_inner();
+        let digest = named(&request.resource_name)?;
+        let offset = u64::try_from(request.read_offset).unwrap_or(0).min(digest.size);
+        let length = match u64::try_from(request.read_limit) {
+            Ok(limit) if limit > 0 => limit.min(digest.size - offset),
+            _ => digest.size - offset,
+        };
+        let view = View { digest, offset, length };
+        let pieces = self.backend.download_stream(view, deadline()).await?;
+        let pieces = pieces.map_ok(|data| ReadResponse { data: data.into() });
+        Ok(Response::new(pieces.map_err(Status::from).boxed()))
+    }
+
+    async fn write(&self, request: Request<Streaming<WriteRequest>>) -> Answer<WriteResponse> {
+        let mut requests = request.into_inner();
+        let first = requests.message().await?;
+        let first = first.ok_or_else(|| Status::invalid_argument("an empty stream"))?;
+        let digest = named(&first.resource_name)?;
+        let rest = requests.map_ok(|more| more.data.into()).map_err(Error::from);
+        let pieces = stream::iter([Ok(first.data.into())]).chain(rest).boxed();
+        self.backend.upload_stream(digest, pieces, deadline()).await?;
+        Ok(Response::new(WriteResponse { committed_size: digest.size.cast_signed() }))
+    }
+
+    async fn query_write_status(
+        &self,
+        _: Request<QueryWriteStatusRequest>,
+    ) -> Answer<QueryWriteStatusResponse> {
+        Err(Status::unimplemented("writes begin anew"))
+    }
+}
+
+/// The digest that a message must have.
+pub(super) fn digest(told: Option<&reapi::Digest>) -> Result<Digest, Status> {
+    let told = told.ok_or_else(|| Status::invalid_argument("no digest"))?;
+    Ok(Digest::try_from(told)?)
+}
+
+/// The blob of a resource, read or written: the two parts after the last `blobs`.
+fn named(resource: &str) -> Result<Digest, Status> {
+    let unknown = || Status::invalid_argument(format!("no blob: {resource:?}"));
+    let (_, name) = resource.rsplit_once("blobs/").ok_or_else(unknown)?;
+    let (hash, size) = name.split_once('/').ok_or_else(unknown)?;
+    Ok(Digest::parse(hash, size.parse().map_err(|_| unknown())?)?)
+}
+
+fn status(error: Option<Error>) -> rpc::Status {
+    error.map_or_else(rpc::Status::default, |error| rpc::Status {
+        code: error.code.grpc() as i32,
+        message: error.message,
+        ..Default::default()
+    })
+}

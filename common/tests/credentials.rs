@@ -1,0 +1,172 @@
+//! Backends that want to know who asks: by certificate, by header, by a token that soon expires.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use goma_common::reapi::{Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, connect};
+use goma_common::testing::{Server, deadline};
+use goma_common::{Code, Deadline, Digest};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::time::{Instant, sleep};
+use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+
+/// How long each backend is under load.
+const LOAD: Duration = Duration::from_secs(6);
+const CALLERS: usize = 20;
+
+/// An authority of our own, and who it vouches for.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for this name, and its key.
+    fn vouch(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new([name.to_owned()]).expect("a name");
+        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    fn server_tls(&self, name: &str) -> ServerTlsConfig {
+        let (certificate, key) = self.vouch(name);
+        ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))
+    }
+
+    fn client_tls(&self) -> Tls {
+        Tls { system_roots: false, authorities: vec![self.pem().into_bytes()], ..Tls::default() }
+    }
+}
+
+fn plain(server: &Server) -> RemoteConfig {
+    RemoteConfig::plain(Address::Network(server.address()), "main")
+}
+
+fn connected(config: &RemoteConfig) -> Backend {
+    connect(config).expect("a configuration that can be meant")
+}
+
+async fn refused(config: &RemoteConfig) -> goma_common::Error {
+    let deadline = Deadline::after(Duration::from_secs(5));
+    connected(config).cas.find_missing(&[Digest::of(b"x")], deadline).await.expect_err("refused")
+}
+
+/// Calls from many sides for a while, none of which may fail; how many there were.
+async fn bear_load(config: &RemoteConfig) -> u64 {
+    let backend = connected(config);
+    let (began, calls) = (Instant::now(), AtomicU64::new(0));
+    join_all((0..CALLERS).map(async |_| {
+        while began.elapsed() < LOAD {
+            let found = backend.cas.find_missing(&[Digest::of(b"x")], deadline()).await;
+            found.expect("no failure");
+            calls.fetch_add(1, Ordering::Relaxed);
+            sleep(Duration::from_millis(5)).await;
+        }
+    }))
+    .await;
+    calls.into_inner()
+}
+
+#[tokio::test]
+async fn a_backend_that_wants_a_certificate_gets_ours() {
+    let authority = Authority::new();
+    let wants = authority.server_tls("localhost");
+    let wants = wants.client_ca_root(Certificate::from_pem(authority.pem()));
+    let server = Server::with(Some(wants)).await;
+    let without = RemoteConfig { tls: Some(authority.client_tls()), ..plain(&server) };
+    refused(&without).await;
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let (certificate, key) = (dir.path().join("certificate"), dir.path().join("key"));
+    let renew = || {
+        let (made, its_key) = authority.vouch("gateway");
+        std::fs::write(&certificate, made).expect("writes");
+        std::fs::write(&key, its_key).expect("writes");
+    };
+    renew();
+    let tls = Tls { identity: Some((certificate.clone(), key.clone())), ..authority.client_tls() };
+    // Connections that end soon, each with the certificate as it is by then.
+    let connection_life = Duration::from_millis(500);
+    let config = RemoteConfig { tls: Some(tls), connection_life, ..plain(&server) };
+    let (calls, ()) = tokio::join!(bear_load(&config), async {
+        for _ in 0..4 {
+            sleep(LOAD / 5).await;
+            renew();
+        }
+    });
+    assert!(calls > 1_000, "{calls}");
+}
+
+#[tokio::test]
+async fn a_backend_whose_certificate_bears_another_name_is_refused_unless_it_is_expected() {
+    let authority = Authority::new();
+    let server = Server::with(Some(authority.server_tls("farm.example"))).await;
+    let config = RemoteConfig { tls: Some(authority.client_tls()), ..plain(&server) };
+    let error = refused(&config).await;
+    assert!(error.message.contains("certificate"), "it says what is wrong: {error}");
+    let named = Tls { server_name: Some("farm.example".to_owned()), ..authority.client_tls() };
+    let config = RemoteConfig { tls: Some(named), ..config };
+    connected(&config).cas.find_missing(&[Digest::of(b"x")], deadline()).await.expect("served");
+}
+
+#[tokio::test]
+async fn a_backend_that_wants_a_header_gets_it_with_each_call() {
+    let server = Server::start().await;
+    server.faults.want(|headers| headers.get("x-api-key").is_some_and(|key| key == "swordfish"));
+    let error = refused(&plain(&server)).await;
+    assert_eq!(error.code, Code::Unauthenticated);
+    let mut credentials = Credentials::default();
+    credentials.add_header("x-api-key", "swordfish").expect("a header");
+    let calls = bear_load(&RemoteConfig { credentials, ..plain(&server) }).await;
+    assert!(calls > 1_000, "{calls}");
+}
+
+/// A token is refused as soon as there is a newer one, which is every second or so.
+#[tokio::test]
+async fn a_token_that_expires_every_few_seconds_is_renewed_in_time() {
+    const EACH: Duration = Duration::from_millis(1_300);
+    let server = Server::start().await;
+    let now = Arc::new(AtomicU64::new(0));
+    let good = now.clone();
+    server.faults.want(move |headers| {
+        let now = good.load(Ordering::SeqCst);
+        let bears = |number| {
+            let told = headers.get("authorization");
+            told.is_some_and(|told| told == format!("Bearer t{number}").as_str())
+        };
+        bears(now) || bears(now + 1)
+    });
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("token");
+    write_token(&path, 0);
+    let mut credentials = Credentials::default();
+    credentials.set_token(Arc::new(TokenFile::new(path.clone())));
+    let config = RemoteConfig { credentials, ..plain(&server) };
+    let (calls, ()) = tokio::join!(bear_load(&config), async {
+        for number in 1..=4 {
+            sleep(EACH).await;
+            // Whoever renews it writes it first; the old one is refused from the next moment on.
+            write_token(&path, number);
+            now.store(number, Ordering::SeqCst);
+        }
+    });
+    assert!(calls > 1_000, "{calls}");
+}
+
+fn write_token(path: &Path, number: u64) {
+    let new = path.with_extension("new");
+    std::fs::write(&new, format!("t{number}\n")).expect("writes");
+    std::fs::rename(&new, path).expect("renames");
+}

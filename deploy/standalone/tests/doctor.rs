@@ -1,0 +1,53 @@
+//! `remoteexec_proxy doctor` on backends with which nothing is wrong, and its exit status.
+
+mod support;
+
+use std::process::Output;
+
+use support::casd::Casd;
+use support::process::{Program, free_port, temp_dir};
+
+async fn doctor(port: u16, more: &[&str]) -> Output {
+    let address = format!("127.0.0.1:{port}");
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
+    let flags = std::env::vars_os().map(|(name, _)| name);
+    for name in flags.filter(|name| name.as_encoded_bytes().starts_with(b"GOMA_")) {
+        command.env_remove(name);
+    }
+    command.args(["doctor", "--remoteexec-addr", &address, "--insecure-remoteexec"]).args(more);
+    command.output().await.expect("the program starts")
+}
+
+fn all_is_well(output: &Output) {
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("nothing is wrong"), "{text}");
+    assert!(text.contains("a worker ran /bin/sh"), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_is_wrong_with_the_embedded_backend() {
+    let dir = temp_dir();
+    let backend = Program::backend(dir.path(), free_port()).await;
+    all_is_well(&doctor(backend.port, &["--platform-property", "pool=any"]).await);
+}
+
+#[tokio::test]
+async fn nothing_is_wrong_with_casd() {
+    let dir = temp_dir();
+    let Some(casd) = Casd::start(dir.path(), None).await else { return };
+    all_is_well(&doctor(casd.port, &["--backend-preset", "casd"]).await);
+    casd.stop().await;
+}
+
+#[tokio::test]
+async fn a_script_learns_what_is_wrong_from_the_status_and_the_json() {
+    let output = doctor(free_port(), &["--json"]).await;
+    assert!(!output.status.success());
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(told["ok"], false);
+    let steps = told["steps"].as_array().expect("steps");
+    let last = steps.last().expect("a step");
+    assert_eq!((&last["step"], &last["outcome"]), (&"connection".into(), &"bad".into()));
+    assert!(last["advice"].as_str().expect("advice").contains("Nobody listens"));
+}

@@ -11,6 +11,7 @@ use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 
 use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
+use crate::conformance_verb::ConformanceArgs;
 use crate::simulate_verb::SimulateArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
@@ -36,6 +37,8 @@ pub(crate) enum Verb {
     Chaos(ChaosArgs),
     /// Plays a day of a large fleet in virtual time, and tells what it asks of shards and backend
     Simulate(SimulateArgs),
+    /// Asks a Remote Execution server what it can do, and tells whether a Goma server can use it
+    Conformance(Box<ConformanceArgs>),
 }
 
 /// How to speak to which server.

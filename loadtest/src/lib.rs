@@ -11,6 +11,7 @@ pub mod build;
 pub mod chaos;
 pub mod client;
 pub mod cluster;
+pub mod conformance;
 mod error;
 pub mod herd;
 pub mod http;

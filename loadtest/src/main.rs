@@ -3,6 +3,7 @@
 mod args;
 mod chaos_verb;
 mod cluster_verbs;
+mod conformance_verb;
 mod simulate_verb;
 
 use std::io::Write;
@@ -25,6 +26,7 @@ async fn main() -> ExitCode {
         Verb::Herd(args) => herd(args).await,
         Verb::Chaos(args) => chaos_verb::run(args).await,
         Verb::Cluster(args) => cluster_verbs::run(args).await,
+        Verb::Conformance(args) => conformance_verb::run(*args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
     };
     match result {

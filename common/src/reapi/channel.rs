@@ -63,7 +63,11 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     })
 }
 
-fn lane(config: &RemoteConfig) -> Result<Lane> {
+/// Connections for calls of one's own, with the credentials of the configuration.
+///
+/// # Errors
+/// As [`connect`].
+pub fn lane(config: &RemoteConfig) -> Result<Lane> {
     let opened = config.clone();
     Lane::new(LaneConfig {
         open: Box::new(move || channel(&opened)),

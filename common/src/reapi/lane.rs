@@ -35,9 +35,9 @@ pub(super) struct LaneConfig {
     pub(super) credentials: Credentials,
 }
 
-/// A handle: a clone is the same lane.
+/// A service that makes calls to a backend; a clone is the same lane.
 #[derive(Clone)]
-pub(super) struct Lane {
+pub struct Lane {
     inner: Arc<Inner>,
 }
 
@@ -139,7 +139,7 @@ fn told(error: Error) -> BoxError {
 }
 
 /// An answer while it is read: for so long its call is under way.
-pub(super) struct Answer {
+pub struct Answer {
     body: tonic::body::Body,
     _connection: Connection,
 }

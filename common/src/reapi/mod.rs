@@ -28,8 +28,9 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Result;
 
-pub use channel::{channel, connect, reach};
+pub use channel::{channel, connect, lane, reach};
 pub use credentials::{Credentials, TokenSource};
+pub use lane::Lane;
 pub use limits::Limits;
 pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};
 pub use token_file::TokenFile;

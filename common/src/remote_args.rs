@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::error::{Code, Error, Result};
 use crate::preset::{Preset, Traits};
@@ -34,12 +34,25 @@ pub struct RemoteArgs {
     /// Bytes in one batch of small blobs [default: what the backend and the preset say]
     #[arg(long, env = "GOMA_BACKEND_BATCH_BYTES", value_name = "BYTES")]
     pub backend_batch_bytes: Option<u64>,
+    /// Whether contents go as zstd where the backend takes and gives it. It spares the network and
+    /// costs time of processors
+    #[arg(long, env = "GOMA_BACKEND_COMPRESSION", value_enum, default_value_t = Compress::Auto)]
+    pub backend_compression: Compress,
     /// How it is connected to.
     #[command(flatten)]
     pub connections: ConnectionArgs,
     /// Who we are to it.
     #[command(flatten)]
     pub credentials: CredentialArgs,
+}
+
+/// Whether contents are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compress {
+    /// Where the backend says that it can
+    Auto,
+    /// Never
+    Off,
 }
 
 /// How it is connected to.
@@ -154,6 +167,7 @@ impl RemoteArgs {
             streams: self.connections.remote_streams.max(1),
             connection_life: self.connections.remote_connection_life,
             batch_bytes: self.backend_batch_bytes.or(self.traits().batch_bytes),
+            compression: self.backend_compression == Compress::Auto,
             ..RemoteConfig::plain(address, self.remote_instance_name.clone())
         })
     }

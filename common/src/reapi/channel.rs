@@ -10,6 +10,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tower::service_fn;
 
 use super::budget::RetryBudget;
+use super::compression::Compression;
 use super::grpc::Grpc;
 use super::guard::Guard;
 use super::lane::{Lane, LaneConfig};
@@ -51,6 +52,7 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
         // Schedulers are other machines than those of the CAS, with bad days of their own.
         scheduler: guard(),
         limits: limits.clone(),
+        compression: Arc::new(Compression::new(config.compression)),
     });
     let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries, guard());
     let retrying = Arc::new(retrying);

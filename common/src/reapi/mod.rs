@@ -6,6 +6,7 @@
 mod budget;
 mod channel;
 mod circuit;
+mod compression;
 mod credentials;
 mod grpc;
 mod guard;

@@ -43,6 +43,8 @@ pub struct RemoteConfig {
     pub connection_life: Duration,
     /// Bytes in a batch, whatever the backend says of itself.
     pub batch_bytes: Option<u64>,
+    /// Whether to use zstd where the backend does.
+    pub compression: bool,
 }
 
 impl RemoteConfig {
@@ -58,6 +60,7 @@ impl RemoteConfig {
             streams: STREAMS,
             connection_life: CONNECTION_LIFE,
             batch_bytes: None,
+            compression: true,
         }
     }
 }

@@ -38,15 +38,21 @@ pub async fn fetch_all(
         return Ok(found);
     }
     backend.limits.settle(backend.health.as_ref(), deadline).await;
-    let (small, large): (Vec<_>, Vec<_>) =
+    let (small, mut large): (Vec<_>, Vec<_>) =
         wanted.into_iter().partition(|digest| backend.limits.fits_batch(digest.size));
     // A single blob costs one call either way, and a stream has no limit.
     let batches = pack(small, |digest| digest.size, backend.limits.batch_bytes());
     for batch in batches {
         let answers = backend.cas.download_batch(&batch, deadline).await?;
         for (digest, answer) in batch.into_iter().zip(answers) {
-            let contents = answer.map_err(|error| error.context(format_args!("blob {digest}")))?;
-            found.insert(digest, contents);
+            match answer {
+                Ok(contents) => {
+                    found.insert(digest, contents);
+                }
+                // By itself, and again if need be.
+                Err(error) if error.code.is_transient() => large.push(digest),
+                Err(error) => return Err(error.context(format_args!("blob {digest}"))),
+            }
         }
     }
     let streams = large.into_iter().map(|digest| async move {

@@ -1,12 +1,14 @@
 //! Capabilities, CAS, action cache and ByteStream of a scripted server, over its backend in memory.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::stream::{self, BoxStream, Empty, StreamExt, TryStreamExt};
 use goma_proto::bytestream::{
     QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
     WriteResponse, byte_stream_server,
 };
+use goma_proto::reapi::compressor::Value as Compressor;
 use goma_proto::reapi::{
     self, ActionResult, ServerCapabilities, action_cache_server, batch_read_blobs_response,
     batch_update_blobs_response, capabilities_server, content_addressable_storage_server,
@@ -27,8 +29,25 @@ type Answer<T> = Result<Response<T>, Status>;
 /// The services; a clone is the same ones.
 #[derive(Clone)]
 pub struct Services {
-    backend: ScriptedBackend,
+    pub(super) backend: ScriptedBackend,
     capabilities: Arc<Mutex<ServerCapabilities>>,
+    zstd: Arc<Mutex<Zstd>>,
+}
+
+/// What went as zstd.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bytes {
+    /// By us, in bytes on the wire.
+    pub taken: usize,
+    /// From us.
+    pub given: usize,
+}
+
+#[derive(Default)]
+struct Zstd {
+    bytes: Bytes,
+    /// Blobs that are given as zstd of so many zeros.
+    inflated: HashMap<Digest, usize>,
 }
 
 impl Services {
@@ -46,12 +65,45 @@ impl Services {
             }),
             ..Default::default()
         };
-        Self { backend, capabilities: Arc::new(Mutex::new(capabilities)) }
+        Self { backend, capabilities: Arc::new(Mutex::new(capabilities)), zstd: Arc::default() }
     }
 
     /// Changes what it says of itself.
     pub fn tell(&self, change: impl FnOnce(&mut ServerCapabilities)) {
         change(&mut self.capabilities.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// What went as zstd so far.
+    #[must_use]
+    pub fn compressed_bytes(&self) -> Bytes {
+        self.zstd().bytes
+    }
+
+    /// Gives so many zeros for this blob, whenever zstd is wanted.
+    pub fn inflate(&self, digest: Digest, zeros: usize) {
+        self.zstd().inflated.insert(digest, zeros);
+    }
+
+    fn zstd(&self) -> MutexGuard<'_, Zstd> {
+        self.zstd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn compress(&self, digest: Digest, contents: &[u8]) -> Vec<u8> {
+        let mut zstd = self.zstd();
+        let data = match zstd.inflated.get(&digest) {
+            Some(zeros) => ::zstd::bulk::compress(&vec![0; *zeros], 1),
+            None => ::zstd::bulk::compress(contents, 1),
+        };
+        let data = data.expect("it compresses");
+        zstd.bytes.given += data.len();
+        data
+    }
+
+    fn decompress(&self, digest: Digest, data: &[u8]) -> Result<Vec<u8>, Status> {
+        self.zstd().bytes.taken += data.len();
+        let size = usize::try_from(digest.size).unwrap_or(usize::MAX);
+        let contents = ::zstd::bulk::decompress(data, size);
+        contents.map_err(|error| Status::invalid_argument(format!("zstd: {error}")))
     }
 }
 
@@ -105,7 +157,12 @@ impl content_addressable_storage_server::ContentAddressableStorage for Services 
     ) -> Answer<reapi::BatchUpdateBlobsResponse> {
         let mut blobs = Vec::new();
         for blob in request.into_inner().requests {
-            blobs.push((digest(blob.digest.as_ref())?, blob.data.into()));
+            let (digest, compressor) = (digest(blob.digest.as_ref())?, blob.compressor());
+            let data = match compressor {
+                Compressor::Zstd => self.decompress(digest, &blob.data)?,
+                _ => blob.data,
+            };
+            blobs.push((digest, data.into()));
         }
         let taken = self.backend.upload_batch(&blobs, deadline()).await?;
         let responses = blobs.iter().zip(taken).map(|((digest, _), taken)| {
@@ -119,20 +176,23 @@ impl content_addressable_storage_server::ContentAddressableStorage for Services 
         &self,
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Answer<reapi::BatchReadBlobsResponse> {
-        let asked = request.into_inner().digests;
+        let request = request.into_inner();
+        let zstd = request.acceptable_compressors.contains(&Compressor::Zstd.into());
         let asked: Vec<Digest> =
-            asked.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
+            request.digests.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
         let read = self.backend.download_batch(&asked, deadline()).await?;
         let responses = asked.into_iter().zip(read).map(|(digest, read)| {
             let (data, error) = match read {
+                Ok(data) if zstd => (self.compress(digest, &data), None),
                 Ok(data) => (data.into(), None),
                 Err(error) => (Vec::new(), Some(error)),
             };
+            let compressor = if zstd { Compressor::Zstd } else { Compressor::Identity };
             batch_read_blobs_response::Response {
                 digest: Some(digest.into()),
                 data,
                 status: Some(status(error)),
-                ..Default::default()
+                compressor: compressor.into(),
             }
         });
         Ok(Response::new(reapi::BatchReadBlobsResponse { responses: responses.collect() }))
@@ -189,6 +249,15 @@ impl byte_stream_server::ByteStream for Services {
         };
         let view = View { digest, offset, length };
         let pieces = self.backend.download_stream(view, deadline()).await?;
+        if request.resource_name.contains("compressed-blobs/zstd/") {
+            let contents = pieces.try_collect::<Vec<_>>().await?.concat();
+            let data = self.compress(digest, &contents);
+            let pieces: Vec<_> = data
+                .chunks(64 << 10)
+                .map(|data| Ok(ReadResponse { data: data.to_vec() }))
+                .collect();
+            return Ok(Response::new(stream::iter(pieces).boxed()));
+        }
         let pieces = pieces.map_ok(|data| ReadResponse { data: data.into() });
         Ok(Response::new(pieces.map_err(Status::from).boxed()))
     }
@@ -199,7 +268,12 @@ impl byte_stream_server::ByteStream for Services {
         let first = first.ok_or_else(|| Status::invalid_argument("an empty stream"))?;
         let digest = named(&first.resource_name)?;
         let rest = requests.map_ok(|more| more.data.into()).map_err(Error::from);
-        let pieces = stream::iter([Ok(first.data.into())]).chain(rest).boxed();
+        let mut pieces = stream::iter([Ok(first.data.into())]).chain(rest).boxed();
+        if first.resource_name.contains("compressed-blobs/zstd/") {
+            let data: Vec<bytes::Bytes> = pieces.try_collect().await?;
+            let contents = self.decompress(digest, &data.concat())?;
+            pieces = stream::iter([Ok(contents.into())]).boxed();
+        }
         self.backend.upload_stream(digest, pieces, deadline()).await?;
         Ok(Response::new(WriteResponse { committed_size: digest.size.cast_signed() }))
     }
@@ -218,11 +292,11 @@ pub(super) fn digest(told: Option<&reapi::Digest>) -> Result<Digest, Status> {
     Ok(Digest::try_from(told)?)
 }
 
-/// The blob of a resource, read or written: the two parts after the last `blobs`.
+/// The blob of a resource, read or written: the last two parts of its name.
 fn named(resource: &str) -> Result<Digest, Status> {
     let unknown = || Status::invalid_argument(format!("no blob: {resource:?}"));
-    let (_, name) = resource.rsplit_once("blobs/").ok_or_else(unknown)?;
-    let (hash, size) = name.split_once('/').ok_or_else(unknown)?;
+    let (name, size) = resource.rsplit_once('/').ok_or_else(unknown)?;
+    let (_, hash) = name.rsplit_once('/').ok_or_else(unknown)?;
     Ok(Digest::parse(hash, size.parse().map_err(|_| unknown())?)?)
 }
 

@@ -10,6 +10,7 @@ use futures::future::ready;
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
 use goma_proto::bytestream::{ReadRequest, WriteRequest};
+use goma_proto::reapi::compressor::Value as Compressor;
 use goma_proto::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
 use goma_proto::reapi::{
     BatchReadBlobsRequest, BatchUpdateBlobsRequest, FindMissingBlobsRequest,
@@ -24,6 +25,7 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::{Code, Error, Result};
 use crate::reapi::Cas;
+use crate::reapi::compression;
 use crate::reapi::lane::Lane;
 
 /// Bytes of contents in one message of a ByteStream upload.
@@ -54,17 +56,19 @@ impl Cas for Grpc {
         blobs: &[(Digest, Bytes)],
         deadline: Deadline,
     ) -> Result<Vec<Result<()>>> {
-        let requests = blobs
-            .iter()
-            .map(|(digest, contents)| batch_update_blobs_request::Request {
+        let compresses = self.compression.batches();
+        let requests = blobs.iter().map(|(digest, contents)| {
+            let small = compresses.then(|| compression::compressed(contents)).flatten();
+            let compressor = small.as_ref().map_or(Compressor::Identity, |_| Compressor::Zstd);
+            batch_update_blobs_request::Request {
                 digest: Some((*digest).into()),
-                data: contents.to_vec(),
-                ..Default::default()
-            })
-            .collect();
+                data: small.unwrap_or_else(|| contents.to_vec()),
+                compressor: compressor.into(),
+            }
+        });
         let request = BatchUpdateBlobsRequest {
             instance_name: self.instance.clone(),
-            requests,
+            requests: requests.collect(),
             digest_function: digest_function::Value::Sha256.into(),
         };
         let response = self.cas().batch_update_blobs(timed(request, deadline)).await?.into_inner();
@@ -84,16 +88,25 @@ impl Cas for Grpc {
         deadline: Deadline,
     ) -> Result<()> {
         let id = fastrand::u128(..);
-        let resource = resource_name(&self.instance, &format!("uploads/{id:032x}/blobs/{digest}"));
+        let compresses = self.compression.streams();
+        let kind = if compresses { "compressed-blobs/zstd" } else { "blobs" };
+        let resource = resource_name(&self.instance, &format!("uploads/{id:032x}/{kind}/{digest}"));
         // A piece that cannot be had ends the stream early; why is told on the side, since a gRPC
         // request stream has no way to fail.
         let (failed, mut failure) = oneshot::channel();
-        let request = timed(write_messages(resource, digest.size, pieces, failed), deadline);
+        // The size on the wire is known in the end only: an empty message then says that it is one.
+        let (pieces, size) = match compresses {
+            true => (compression::compress(pieces), None),
+            false => (pieces, Some(digest.size)),
+        };
+        let request = timed(write_messages(resource, size, pieces, failed), deadline);
         let written = self.byte_stream().write(request).await;
         if let Ok(error) = failure.try_recv() {
             return Err(error);
         }
         match written {
+            // What it took of a compressed stream it tells in bytes of either kind.
+            Ok(_) if compresses => Ok(()),
             Ok(response) => check_committed(response.into_inner().committed_size, digest.size),
             Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
             Err(status) => Err(status.into()),
@@ -109,15 +122,24 @@ impl Cas for Grpc {
             instance_name: self.instance.clone(),
             digests: digests.iter().map(|digest| (*digest).into()).collect(),
             digest_function: digest_function::Value::Sha256.into(),
-            ..Default::default()
+            acceptable_compressors: match self.compression.batches() {
+                true => vec![Compressor::Zstd.into()],
+                false => Vec::new(),
+            },
         };
         let response = self.cas().batch_read_blobs(timed(request, deadline)).await?.into_inner();
         let mut told = HashMap::with_capacity(digests.len());
         for answer in response.responses {
             let Some(digest) = &answer.digest else { continue };
             let digest = Digest::try_from(digest)?;
-            let contents = check(answer.status.as_ref())
-                .and_then(|()| verified(digest, Bytes::from(answer.data)));
+            let contents = check(answer.status.as_ref()).and_then(|()| match answer.compressor() {
+                Compressor::Zstd => {
+                    let contents = compression::decompressed(&answer.data, digest.size);
+                    contents.map_err(|error| self.compression.refute(digest, error))
+                }
+                _ => Ok(answer.data),
+            });
+            let contents = contents.and_then(|contents| verified(digest, Bytes::from(contents)));
             told.insert(digest, contents);
         }
         Ok(in_order(digests.iter().copied(), |digest| told.get(digest).cloned()))
@@ -128,18 +150,31 @@ impl Cas for Grpc {
         view: View,
         deadline: Deadline,
     ) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let to_the_end = view.offset + view.length == view.digest.size;
+        // Of compressed blobs there are no parts.
+        let compresses = to_the_end && self.compression.streams();
+        let kind = if compresses { "compressed-blobs/zstd" } else { "blobs" };
         let request = ReadRequest {
-            resource_name: resource_name(&self.instance, &format!("blobs/{}", view.digest)),
+            resource_name: resource_name(&self.instance, &format!("{kind}/{}", view.digest)),
             read_offset: i64::try_from(view.offset).unwrap_or(i64::MAX),
             // 0 means to the end, which spares backends that refuse a limit.
-            read_limit: if view.offset + view.length == view.digest.size {
-                0
-            } else {
-                i64::try_from(view.length).unwrap_or(0)
+            read_limit: match to_the_end {
+                true => 0,
+                false => i64::try_from(view.length).unwrap_or(0),
             },
         };
         let response = self.byte_stream().read(timed(request, deadline)).await?;
-        Ok(response.into_inner().map_ok(|read| read.data.into()).map_err(Error::from).boxed())
+        let pieces = response.into_inner().map_ok(|read| read.data.into()).map_err(Error::from);
+        if !compresses {
+            return Ok(pieces.boxed());
+        }
+        let (compression, digest) = (self.compression.clone(), view.digest);
+        let pieces = compression::decompress(pieces.boxed(), view.length);
+        let pieces = pieces.map_err(move |error| match error.code {
+            Code::DataLoss => compression.refute(digest, error),
+            _ => error,
+        });
+        Ok(pieces.boxed())
     }
 }
 
@@ -159,15 +194,17 @@ fn resource_name(instance: &str, rest: &str) -> String {
     if instance.is_empty() { rest.to_owned() } else { format!("{instance}/{rest}") }
 }
 
-/// Cuts pieces into messages with offsets, the last one marked as such.
+/// Cuts pieces into messages with offsets, the last one marked as such; where the size is not known,
+/// another one without contents comes last.
 fn write_messages(
     resource: String,
-    size: u64,
+    size: Option<u64>,
     pieces: BoxStream<'static, Result<Bytes>>,
     failed: oneshot::Sender<Error>,
 ) -> Messages {
     let mut resource = Some(resource);
     let mut offset = 0;
+    let last = size.is_none().then(Bytes::new);
     let messages = pieces
         .scan(Some(failed), |failed, piece| {
             ready(match piece {
@@ -182,13 +219,14 @@ fn write_messages(
             })
         })
         .flat_map(|piece| futures::stream::iter(split(piece)))
+        .chain(futures::stream::iter(last))
         .map(move |piece| {
             let write_offset = offset;
             offset += piece.len() as u64;
             WriteRequest {
                 resource_name: resource.take().unwrap_or_default(),
                 write_offset: i64::try_from(write_offset).unwrap_or(i64::MAX),
-                finish_write: offset == size,
+                finish_write: size.map_or(piece.is_empty(), |size| offset == size),
                 data: piece.into(),
             }
         })

@@ -32,6 +32,7 @@ impl Health for Grpc {
                 ));
             }
             self.limits.learn(cache);
+            self.compression.learn(cache);
         }
         let executes = capabilities.execution_capabilities.is_some_and(|c| c.exec_enabled);
         if !executes {

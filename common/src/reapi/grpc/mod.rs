@@ -9,6 +9,7 @@ mod missing;
 use std::sync::Arc;
 
 use super::Limits;
+use super::compression::Compression;
 use super::guard::Guard;
 use super::lane::Lane;
 use crate::deadline::Deadline;
@@ -27,6 +28,7 @@ pub(super) struct Grpc {
     /// Of executions.
     pub(super) scheduler: Guard,
     pub(super) limits: Arc<Limits>,
+    pub(super) compression: Arc<Compression>,
 }
 
 /// A request that tells the other side how long we wait.

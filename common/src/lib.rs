@@ -6,7 +6,8 @@
 //! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
 //! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] the flags that
-//! all of them have, [`preset`] what is known of each kind of backend.
+//! all of them have, [`print_config`] what they come down to, [`preset`] what is known of each kind of
+//! backend.
 //!
 //! Nothing here knows the Goma protocol but the key of a file, and nothing keeps state between
 //! requests but connections.
@@ -19,6 +20,7 @@ pub mod entry;
 pub mod error;
 pub mod file_key;
 pub mod preset;
+pub mod print_config;
 pub mod program;
 pub mod reapi;
 pub mod remote_args;

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 
 use crate::error::{Code, Error, Result};
 use crate::preset::{Preset, Traits};
+use crate::print_config::Derived;
 use crate::reapi::{Address, Credentials, RemoteConfig, STREAMS, Tls, TokenFile};
 
 /// The Remote Execution API backend. Flags of the original keep their names.
@@ -152,6 +153,22 @@ impl RemoteArgs {
     #[must_use]
     pub fn traits(&self) -> Traits {
         self.backend_preset.traits()
+    }
+
+    /// What follows from the preset, for whoever prints the configuration.
+    #[must_use]
+    pub fn derived(&self) -> Vec<Derived> {
+        let bytes = match self.traits().batch_bytes {
+            Some(bytes) => bytes.to_string(),
+            None => "as the backend says".to_owned(),
+        };
+        vec![self.derive("backend-batch-bytes", bytes)]
+    }
+
+    /// A value of the preset.
+    #[must_use]
+    pub fn derive(&self, flag: &'static str, value: String) -> Derived {
+        Derived { flag, value, from: format!("preset {}", self.backend_preset.name()) }
     }
 
     /// How to reach the backend. Reads certificates and headers.

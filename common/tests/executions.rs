@@ -136,6 +136,18 @@ fn subject(digest: &Digest) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn an_action_that_a_scheduler_gave_up_as_it_shut_down_is_executed_again() {
+    let farm = Farm::start().await;
+    for code in [tonic::Code::Cancelled, tonic::Code::Unavailable] {
+        let status = rpc::Status { code: code.into(), ..Default::default() };
+        farm.server.executions.next([Step::UnderWay, Executions::failed(status)]);
+        assert_eq!(farm.run().await.expect("it ended"), 3);
+    }
+    assert_eq!(farm.server.faults.calls("Execute"), 4);
+    assert_eq!(farm.server.executions.waited_for().len(), 0, "nobody knows it any more");
+}
+
+#[tokio::test]
 async fn what_a_worker_refuses_is_refused_at_once() {
     let farm = Farm::start().await;
     farm.server.executions.next([Step::Breaks(Status::invalid_argument("no such pool"))]);

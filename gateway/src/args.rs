@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
+use goma_common::print_config::Derived;
 use goma_common::program::Failure;
+use goma_common::remote_args::RemoteArgs;
 use humantime::parse_duration;
 
 use crate::config::{GatewayConfig, Timeouts};
@@ -115,6 +117,27 @@ impl GatewayArgs {
             )));
         }
         Ok(())
+    }
+
+    /// What follows from the backend's preset, for whoever prints the configuration.
+    #[must_use]
+    pub fn derived(&self, remote: &RemoteArgs) -> Vec<Derived> {
+        let config = self.config(&remote.traits());
+        let spelled = |value: Option<clap::builder::PossibleValue>| {
+            value.map_or_else(String::new, |value| value.get_name().to_owned())
+        };
+        let properties = config.platform_properties.iter();
+        let properties: Vec<_> =
+            properties.map(|(name, value)| format!("{name}={value}")).collect();
+        let mut derived = remote.derived();
+        derived.extend([
+            remote.derive("absolute-paths", spelled(config.absolute_paths.to_possible_value())),
+            remote.derive("output-fields", spelled(config.output_fields.to_possible_value())),
+        ]);
+        if !properties.is_empty() {
+            derived.push(remote.derive("platform-property", properties.join(",")));
+        }
+        derived
     }
 
     /// The settings. `traits` are what the backend is like where no flag says it.

@@ -2,7 +2,8 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use goma_common::print_config::table;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 
@@ -41,6 +42,9 @@ pub struct Cli {
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
+    /// Print what the flags, the environment and the preset come down to, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) shards: ShardArgs,
     #[command(flatten)]
@@ -101,6 +105,21 @@ pub(crate) struct ShardArgs {
     shards_dns: Option<String>,
 }
 
+impl Cli {
+    /// The command line of this process; prints the configuration and ends where that is asked for.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let command = Self::command();
+        let matches = command.clone().get_matches();
+        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if cli.print_config {
+            print!("{}", table(&command, &matches, &cli.gateway.derived(&cli.remote)));
+            std::process::exit(0);
+        }
+        cli
+    }
+}
+
 impl ShardArgs {
     /// How the shards are found.
     ///
@@ -117,8 +136,6 @@ impl ShardArgs {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
@@ -144,7 +161,7 @@ mod tests {
     fn every_flag_can_be_set_by_the_environment() {
         for flag in Cli::command().get_arguments() {
             let name = flag.get_id().as_str();
-            if ["help", "version", "log"].contains(&name) {
+            if ["help", "version", "log", "print_config"].contains(&name) {
                 continue;
             }
             let variable = flag.get_env().and_then(|name| name.to_str()).unwrap_or("");

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use goma_gateway::{Cli, run};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let filter = cli.log.clone();
     goma_common::program::run("goma-gateway", &filter, run(cli))
 }

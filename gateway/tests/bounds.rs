@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::pending;
 use futures::stream;
 use goma_common::drain::Drain;
-use goma_common::reapi::{Backend, Executed, Executor};
+use goma_common::reapi::{ActionCache, Backend, Executed, Executor};
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Deadline, Digest, FileKey};
 use goma_gateway::worker::Probed;
@@ -43,8 +43,36 @@ impl Executor for Endless {
     }
 }
 
+/// An action cache that takes questions and never answers.
+struct Silent;
+
+#[async_trait]
+impl ActionCache for Silent {
+    async fn get(
+        &self,
+        _: Digest,
+        _: &[String],
+        deadline: Deadline,
+    ) -> goma_common::Result<Option<ActionResult>> {
+        deadline.bound("GetActionResult", pending()).await
+    }
+}
+
+/// Workers that leave the same whatever they are given.
+struct Quick(ActionResult);
+
+#[async_trait]
+impl Executor for Quick {
+    async fn execute(&self, _: Digest, _: bool, _: Deadline) -> goma_common::Result<Executed> {
+        Ok(Executed { result: self.0.clone(), cached: false })
+    }
+}
+
 fn gateway(scripted: &ScriptedBackend) -> Router {
-    let backend = Backend { executor: Arc::new(Endless), ..scripted.backend(0) };
+    gateway_to(scripted, Backend { executor: Arc::new(Endless), ..scripted.backend(0) })
+}
+
+fn gateway_to(scripted: &ScriptedBackend, backend: Backend) -> Router {
     let shards = Arc::new(scripted.clone());
     let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
     let config = GatewayConfig::default();
@@ -135,6 +163,22 @@ async fn outputs_of_a_hit_may_take_longer_than_the_question_for_it() {
     let answer = answer(&scripted, &["a.o".to_owned()]).await;
     let result = answer.result.expect("a result");
     assert_eq!(result.output[0].blob.as_ref().expect("a blob").content(), b"object");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_action_cache_that_does_not_answer_costs_an_execution_and_no_compile() {
+    let scripted = ScriptedBackend::default();
+    let output_files = vec![output(&scripted, "a.o", b"object".to_vec())];
+    let executor = Arc::new(Quick(ActionResult { output_files, ..Default::default() }));
+    let backend = Backend { action_cache: Arc::new(Silent), executor, ..scripted.backend(0) };
+    let started = Instant::now();
+    let app = gateway_to(&scripted, backend);
+    let (status, body) = post(&app, Body::from(compile(&["a.o".to_owned()]))).await;
+    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+    let answer = ExecResp::decode(body).expect("an ExecResp");
+    let result = answer.result.expect("a result");
+    assert_eq!(result.output[0].blob.as_ref().expect("a blob").content(), b"object");
+    assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use goma_common::print_config::table;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 use goma_gateway::args::GatewayArgs;
@@ -19,11 +20,30 @@ use goma_shard::facts::RedisConfig;
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// Print what the flags, the environment and the preset come down to, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
+}
+
+impl Cli {
+    /// This command line; prints the configuration and ends where that is asked for.
+    #[must_use]
+    pub fn of(line: Vec<String>) -> Self {
+        let command = Self::command();
+        let matches = command.clone().get_matches_from(line);
+        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        if cli.print_config {
+            let ProxyArgs { remote, gateway, .. } = &cli.proxy;
+            print!("{}", table(&command, &matches, &gateway.derived(remote)));
+            std::process::exit(0);
+        }
+        cli
+    }
 }
 
 /// What the program does other than being a proxy.

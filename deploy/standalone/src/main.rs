@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use goma_standalone::args::Cli;
 use goma_standalone::{go_flags, proxy};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse_from(go_flags::respell(std::env::args()));
+    let cli = Cli::of(go_flags::respell(std::env::args()));
     let log = cli.log.clone();
     goma_common::program::run("remoteexec_proxy", &log, proxy::run(cli))
 }

@@ -33,8 +33,16 @@ pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result
     let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
     let timeouts = &exec.config.timeouts;
     let asked = deadline.at_most(timeouts.cached);
-    let result = exec.backend.action_cache.get(plan.action, &wanted, asked).await?;
-    let Some(result) = result else { return Ok(Cached::Miss) };
+    let result = match exec.backend.action_cache.get(plan.action, &wanted, asked).await {
+        Ok(Some(result)) => result,
+        Ok(None) => return Ok(Cached::Miss),
+        // Whoever executes looks there too, and waits for longer.
+        Err(error) if asked.is_past() && !deadline.is_past() && error.code.is_transient() => {
+            tracing::warn!(%error, "the action cache does not answer: going on without it");
+            return Ok(Cached::Miss);
+        }
+        Err(error) => return Err(error.into()),
+    };
     if result.exit_code != 0 {
         // Some backends cache failures; a user who repeats a failed compile wants it tried again.
         return Ok(Cached::Stale);

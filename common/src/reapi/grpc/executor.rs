@@ -56,14 +56,13 @@ impl Executor for Grpc {
             told: Told::default(),
         };
         let done = deadline.bound("Execute", run.follow_through()).await;
-        let operation = done.map_err(|error| match (error.code, run.told.stage) {
+        done.map_err(|error| match (error.code, run.told.stage) {
             (Code::DeadlineExceeded, Stage::Queued) => error.context(
                 "backend: Execute: no worker took the action; does one have all of its platform \
                  properties?",
             ),
             _ => error.context("backend: Execute"),
-        })?;
-        executed(operation).map_err(|error| error.context("backend: Execute"))
+        })
     }
 }
 
@@ -84,7 +83,7 @@ struct Told {
 }
 
 impl Run<'_> {
-    async fn follow_through(&mut self) -> Result<Operation> {
+    async fn follow_through(&mut self) -> Result<Executed> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut scheduler = self.grpc.scheduler.begin();
         let mut breaks = 0;
@@ -94,7 +93,15 @@ impl Run<'_> {
                 Ok(stream) => {
                     scheduler.answered();
                     match follow(stream, &mut self.told, &mut breaks).await {
-                        Ok(Followed::ToEnd(operation)) => return Ok(operation),
+                        Ok(Followed::ToEnd(operation)) => match executed(operation) {
+                            // A scheduler that shuts down tells so of what it ran: that operation
+                            // will never come to more.
+                            Err(error) if is_unfinished(error.code) => {
+                                self.told.name.clear();
+                                Error { code: Code::Unavailable, ..error }
+                            }
+                            executed => return executed,
+                        },
                         Ok(Followed::IntoSilence) => {
                             let operation = &self.told.name;
                             tracing::debug!(operation, "an execution is quiet, asking again");
@@ -107,6 +114,7 @@ impl Run<'_> {
             };
             let forgotten = !self.told.name.is_empty()
                 && matches!(error.code, Code::NotFound | Code::Unimplemented);
+            breaks += 1;
             let delay = if forgotten {
                 // The backend restarted or cannot wait: the same action again, which joins the run
                 // under way or finds its result.
@@ -115,11 +123,14 @@ impl Run<'_> {
             } else {
                 match scheduler.failed(&error) {
                     Again::No => return Err(error),
-                    Again::Now => Duration::ZERO,
+                    Again::Now => {
+                        // How often it is looked for, and for how long, is the circuit's to bound.
+                        breaks -= 1;
+                        Duration::ZERO
+                    }
                     Again::Uncounted | Again::Counted => backoff.delay(),
                 }
             };
-            breaks += 1;
             if breaks > MAX_BREAKS {
                 return Err(error);
             }
@@ -177,6 +188,11 @@ async fn follow(
 fn stage(operation: &Operation) -> Option<Stage> {
     let metadata = operation.metadata.as_ref()?;
     ExecuteOperationMetadata::decode(metadata.value.as_ref()).ok().map(|metadata| metadata.stage())
+}
+
+/// Whether an action that ended so has not run, or not to its end, and nothing is wrong with it.
+fn is_unfinished(code: Code) -> bool {
+    matches!(code, Code::Cancelled | Code::Unavailable | Code::ResourceExhausted)
 }
 
 fn executed(operation: Operation) -> Result<Executed> {

@@ -90,3 +90,28 @@ async fn a_backend_that_is_killed_and_comes_back_fails_no_call() {
         call.await.expect("ends").expect("it was waited for");
     }
 }
+
+#[tokio::test]
+async fn a_backend_that_comes_back_is_asked_for_its_limits_again() {
+    let mut server = Server::start().await;
+    let backend = backend(&server);
+    let find = || backend.cas.find_missing(&[Digest::EMPTY], deadline());
+    let tell = |server: &Server, bytes| {
+        server.services.tell(|told| {
+            let cache = told.cache_capabilities.get_or_insert_default();
+            cache.max_batch_total_size_bytes = bytes;
+        });
+    };
+    tell(&server, 2 << 20);
+    find().await.expect("it is well");
+    assert_eq!(backend.limits.batch_bytes(), 2 << 20);
+    server.kill().await;
+    tell(&server, 1 << 20);
+    let (found, ()) = tokio::join!(join_all((0..10).map(|_| find())), async {
+        sleep(Duration::from_millis(300)).await;
+        server.run().await;
+    });
+    assert!(found.into_iter().all(|found| found.is_ok()), "it was waited for");
+    find().await.expect("it is well");
+    assert_eq!(backend.limits.batch_bytes(), 1 << 20);
+}

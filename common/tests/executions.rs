@@ -95,8 +95,11 @@ async fn a_stream_that_is_quiet_for_too_long_is_opened_again() {
     while farm.server.faults.calls("Execute") == 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    // From here on time flies whenever nothing moves.
+    // Until the word that it is under way has come.
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    tokio::time::resume();
     let executed = run.await.expect("ends").expect("it ended");
     assert_eq!(executed.result.exit_code, 7);
     assert_eq!(farm.server.executions.waited_for().len(), 1);

@@ -103,16 +103,20 @@ impl Circuit {
         }
     }
 
-    /// A call was answered, well or not.
-    pub(super) fn answered(&self) {
+    /// A call was answered, well or not. Whether the backend has come back by that: it may be another
+    /// one, with other limits.
+    pub(super) fn answered(&self) -> bool {
         let was_away = {
             let mut seen = self.seen();
             seen.was_there = true;
-            seen.away.take().is_some()
+            seen.away.take()
         };
-        if was_away {
+        let is_back = was_away.is_some_and(|away| away.is_open());
+        if is_back {
+            tracing::info!("the backend is back");
             self.closed.notify_waiters();
         }
+        is_back
     }
 
     /// A call found nobody, who said or meant `why`.

@@ -56,9 +56,9 @@ impl Guarded<'_> {
         self.guard.circuit.pass(deadline).await
     }
 
-    /// The backend answered well.
-    pub(super) fn answered(&self) {
-        self.guard.circuit.answered();
+    /// The backend answered well. Whether it was away before.
+    pub(super) fn answered(&self) -> bool {
+        self.guard.circuit.answered()
     }
 
     /// What is to be done about a try that failed. Another one is paid for here.

@@ -76,6 +76,11 @@ impl Limits {
         self.settled.store(true, Ordering::Release);
     }
 
+    /// What is known may not be so any more: the next call asks. Until it is told, what is known holds.
+    pub(super) fn ask_again(&self) {
+        self.settled.store(false, Ordering::Release);
+    }
+
     /// Asks the backend, unless it has told its limits: those of gRPC may be more than it takes.
     /// Equal questions at once are one. Where there is no answer within [`TELLING`] the caller goes
     /// on with what is known.

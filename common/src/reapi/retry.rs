@@ -94,7 +94,9 @@ impl<T: ?Sized> Retrying<T> {
             let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
             let error = match end.bound(what, call(end)).await {
                 Ok(result) => {
-                    call_guard.answered();
+                    if call_guard.answered() {
+                        self.limits.ask_again();
+                    }
                     return Ok(result);
                 }
                 Err(error) => error,

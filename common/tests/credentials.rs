@@ -7,47 +7,18 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use goma_common::reapi::{Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, connect};
-use goma_common::testing::{Server, deadline};
+use goma_common::testing::{Authority, Server, deadline};
 use goma_common::{Code, Deadline, Digest};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::time::{Instant, sleep};
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use tonic::transport::Certificate;
 
 /// How long each backend is under load.
 const LOAD: Duration = Duration::from_secs(6);
 const CALLERS: usize = 20;
 
-/// An authority of our own, and who it vouches for.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// A certificate for this name, and its key.
-    fn vouch(&self, name: &str) -> (String, String) {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a name");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
-
-    fn server_tls(&self, name: &str) -> ServerTlsConfig {
-        let (certificate, key) = self.vouch(name);
-        ServerTlsConfig::new().identity(Identity::from_pem(certificate, key))
-    }
-
-    fn client_tls(&self) -> Tls {
-        Tls { system_roots: false, authorities: vec![self.pem().into_bytes()], ..Tls::default() }
-    }
+/// TLS that trusts this authority alone.
+fn client_tls(authority: &Authority) -> Tls {
+    Tls { system_roots: false, authorities: vec![authority.pem().into_bytes()], ..Tls::default() }
 }
 
 fn plain(server: &Server) -> RemoteConfig {
@@ -81,11 +52,11 @@ async fn bear_load(config: &RemoteConfig) -> u64 {
 
 #[tokio::test]
 async fn a_backend_that_wants_a_certificate_gets_ours() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let wants = authority.server_tls("localhost");
     let wants = wants.client_ca_root(Certificate::from_pem(authority.pem()));
     let server = Server::with(Some(wants)).await;
-    let without = RemoteConfig { tls: Some(authority.client_tls()), ..plain(&server) };
+    let without = RemoteConfig { tls: Some(client_tls(&authority)), ..plain(&server) };
     refused(&without).await;
 
     let dir = tempfile::tempdir().expect("a directory");
@@ -96,7 +67,7 @@ async fn a_backend_that_wants_a_certificate_gets_ours() {
         std::fs::write(&key, its_key).expect("writes");
     };
     renew();
-    let tls = Tls { identity: Some((certificate.clone(), key.clone())), ..authority.client_tls() };
+    let tls = Tls { identity: Some((certificate.clone(), key.clone())), ..client_tls(&authority) };
     // Connections that end soon, each with the certificate as it is by then.
     let connection_life = Duration::from_millis(500);
     let config = RemoteConfig { tls: Some(tls), connection_life, ..plain(&server) };
@@ -111,12 +82,12 @@ async fn a_backend_that_wants_a_certificate_gets_ours() {
 
 #[tokio::test]
 async fn a_backend_whose_certificate_bears_another_name_is_refused_unless_it_is_expected() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let server = Server::with(Some(authority.server_tls("farm.example"))).await;
-    let config = RemoteConfig { tls: Some(authority.client_tls()), ..plain(&server) };
+    let config = RemoteConfig { tls: Some(client_tls(&authority)), ..plain(&server) };
     let error = refused(&config).await;
     assert!(error.message.contains("certificate"), "it says what is wrong: {error}");
-    let named = Tls { server_name: Some("farm.example".to_owned()), ..authority.client_tls() };
+    let named = Tls { server_name: Some("farm.example".to_owned()), ..client_tls(&authority) };
     let config = RemoteConfig { tls: Some(named), ..config };
     connected(&config).cas.find_missing(&[Digest::of(b"x")], deadline()).await.expect("served");
 }

@@ -5,15 +5,14 @@ use std::time::Duration;
 use clap::Parser;
 use goma_common::preset::OutputFields;
 use goma_common::remote_args::RemoteArgs;
-use goma_common::testing::{Executions, Fault, Server, Step as Execution};
+use goma_common::testing::{Authority, Executions, Fault, Server, Step as Execution};
 use goma_gateway::GatewayConfig;
 use goma_gateway::doctor::{DoctorArgs, Finding, Outcome, Report, Step, examine};
 use goma_proto::rpc;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tonic::Status;
-use tonic::transport::{Certificate, Identity, ServerTlsConfig};
+use tonic::transport::Certificate;
 
 #[derive(Parser)]
 struct Flags {
@@ -79,27 +78,27 @@ async fn tls_where_there_is_none_and_none_where_there_is() {
     let server = Server::start().await;
     let line = format!("--remoteexec-addr {}", server.address());
     fails(&line, Step::Encryption, "--insecure-remoteexec").await;
-    let encrypted = Authority::new().server("localhost", None).await;
-    fails(&plain(&encrypted), Step::Capabilities, "leave out --insecure-remoteexec").await;
+    let server = encrypted(&Authority::default(), "localhost", None).await;
+    fails(&plain(&server), Step::Capabilities, "leave out --insecure-remoteexec").await;
 }
 
 #[tokio::test]
 async fn certificates_that_do_not_fit() {
-    let authority = Authority::new();
+    let authority = Authority::default();
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("authority.pem");
-    std::fs::write(&file, authority.0.pem()).expect("writes");
+    std::fs::write(&file, authority.pem()).expect("writes");
     let trust = format!("--remote-ca-certificates {}", file.display());
 
-    let unknown = authority.server("localhost", None).await;
+    let unknown = encrypted(&authority, "localhost", None).await;
     let address = format!("--remoteexec-addr {}", unknown.address());
     fails(&address, Step::Encryption, "--remote-ca-certificates").await;
 
-    let other = authority.server("farm.example", None).await;
+    let other = encrypted(&authority, "farm.example", None).await;
     let line = format!("--remoteexec-addr {} {trust}", other.address());
     fails(&line, Step::Encryption, "--remote-server-name").await;
 
-    let mutual = authority.server("localhost", Some(authority.0.pem())).await;
+    let mutual = encrypted(&authority, "localhost", Some(authority.pem())).await;
     let line = format!("--remoteexec-addr {} {trust}", mutual.address());
     let report = examined(&line).await;
     assert!(report.text().contains("--remote-client-certificate"), "{}", report.text());
@@ -199,28 +198,12 @@ async fn workers_that_do_not_do_it() {
     fails(&line, Step::Execution, "property").await;
 }
 
-/// An authority of our own, for servers of its own.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
-    }
-
-    /// A server of this name; it wants the certificates of its clients from that authority.
-    async fn server(&self, name: &str, clients: Option<String>) -> Server {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new([name.to_owned()]).expect("a name");
-        let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        let identity = Identity::from_pem(certificate.pem(), key.serialize_pem());
-        let tls = ServerTlsConfig::new().identity(identity);
-        Server::with(Some(match clients {
-            Some(authority) => tls.client_ca_root(Certificate::from_pem(authority)),
-            None => tls,
-        }))
-        .await
-    }
+/// A server of this name; it wants the certificates of its clients from that authority.
+async fn encrypted(authority: &Authority, name: &str, clients: Option<String>) -> Server {
+    let tls = authority.server_tls(name);
+    Server::with(Some(match clients {
+        Some(authority) => tls.client_ca_root(Certificate::from_pem(authority)),
+        None => tls,
+    }))
+    .await
 }

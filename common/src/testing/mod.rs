@@ -1,6 +1,7 @@
 //! A backend in memory for tests: it counts what it is asked, and loses or refuses what it is told to.
 //! [`Server`] is one on a real port, which does wrong what it is told to.
 
+mod authority;
 mod cut;
 mod execution_service;
 mod faults;
@@ -26,6 +27,7 @@ use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits
 use crate::shards::{Blob, Shards, Source, Trust};
 use crate::turn::{Lease, Turn};
 
+pub use authority::Authority;
 pub use execution_service::{Executions, Step};
 pub use faults::{Fault, Faults};
 pub use server::{Server, deadline};

@@ -60,7 +60,7 @@ chaos SCENARIO="all" TIME="120s" *ARGS: install
 schedules COUNT="100000":
     COUNT={{ COUNT }} cargo test --release --locked -p goma-loadtest --test schedules -- --nocapture no_schedule_breaks
 
-# A day of 10,000 developers on 20 gateways and 100 shards, in virtual time; about fifteen minutes
+# A day of 10,000 developers on 20 gateways and 100 shards, in virtual time; about ten minutes
 simulate *ARGS:
     cargo build --release --locked -p goma-loadtest
     "${CARGO_TARGET_DIR:-target}/release/goma-loadtest" simulate --report target/simulate.html {{ ARGS }}

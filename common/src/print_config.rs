@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgMatches, Command, Parser};
 
 /// A value that follows from another flag where its own is not given.
 pub struct Derived {
@@ -14,6 +14,23 @@ pub struct Derived {
     pub value: String,
     /// What it follows from.
     pub from: String,
+}
+
+/// The program's command line; where `--print-config` is among it, prints what it comes down to and
+/// ends the process. `derived` is what follows from other flags.
+pub fn parse<C: Parser>(
+    line: impl IntoIterator<Item = String>,
+    is_asked: impl FnOnce(&C) -> bool,
+    derived: impl FnOnce(&C) -> Vec<Derived>,
+) -> C {
+    let command = C::command();
+    let matches = command.clone().get_matches_from(line);
+    let cli = C::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if is_asked(&cli) {
+        print!("{}", table(&command, &matches, &derived(&cli)));
+        std::process::exit(0);
+    }
+    cli
 }
 
 /// A line a flag: its value, and whether that came from the command line, the environment, a preset or

@@ -2,10 +2,10 @@
 //! bad.
 
 use bytes::Bytes;
-use futures::stream::{StreamExt, once};
-use goma_common::Digest;
+use futures::stream::{StreamExt, iter, once};
 use goma_common::reapi::{Address, Backend, RemoteConfig, connect, fetch_all};
 use goma_common::testing::{Server, deadline};
+use goma_common::{Code, Digest, Error};
 use goma_proto::reapi::compressor;
 
 async fn started(compression: bool) -> (Server, Backend) {
@@ -74,4 +74,32 @@ async fn a_stream_of_bad_zstd_begins_anew_without() {
     server.services.inflate(large.0, 64 << 20);
     let read = fetch_all(&backend, &[large.0], deadline()).await.expect("read without");
     assert!(read[&large.0] == large.1, "other bytes");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_taken_in_part_is_not_taken() {
+    let (server, backend) = started(true).await;
+    let (digest, contents) = text(9 << 20);
+    let upload = async || {
+        let contents = contents.clone();
+        let pieces = once(async move { Ok(contents) }).boxed();
+        backend.cas.upload_stream(digest, pieces, deadline()).await
+    };
+    server.services.commit(1000);
+    let error = upload().await.expect_err("a part");
+    assert!(error.message.contains("took 1000 of"), "{error}");
+    server.services.commit(-1);
+    upload().await.expect("it was there already");
+}
+
+#[tokio::test]
+async fn a_stream_whose_pieces_fail_is_not_said_to_be_whole() {
+    let (server, backend) = started(true).await;
+    let (digest, contents) = text(9 << 20);
+    let failed = Err(Error::new(Code::NotFound, "the rest is gone"));
+    let pieces = iter([Ok(contents.slice(..4 << 20)), failed]).boxed();
+    let error = backend.cas.upload_stream(digest, pieces, deadline()).await.expect_err("failed");
+    assert!(error.message.contains("the rest is gone"), "{error}");
+    assert_eq!(server.services.compressed_bytes().finished, 0);
+    assert!(!server.backend.has(digest));
 }

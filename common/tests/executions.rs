@@ -151,6 +151,22 @@ async fn an_action_that_a_scheduler_gave_up_as_it_shut_down_is_executed_again() 
 }
 
 #[tokio::test]
+async fn an_action_that_is_given_up_again_and_again_fails_in_the_backends_words() {
+    let farm = Farm::start().await;
+    for _ in 0..20 {
+        let status = rpc::Status {
+            code: tonic::Code::ResourceExhausted.into(),
+            message: "out of memory".to_owned(),
+            ..Default::default()
+        };
+        farm.server.executions.next([Step::UnderWay, Executions::failed(status)]);
+    }
+    let error = farm.run().await.expect_err("it cannot be run");
+    assert!(error.message.contains("out of memory"), "{error}");
+    assert!(farm.server.faults.calls("Execute") <= 5);
+}
+
+#[tokio::test]
 async fn what_a_worker_refuses_is_refused_at_once() {
     let farm = Farm::start().await;
     farm.server.executions.next([Step::Breaks(Status::invalid_argument("no such pool"))]);

@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use goma_common::print_config::table;
+use clap::{Args, Parser, Subcommand};
+use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 
@@ -109,14 +109,11 @@ impl Cli {
     /// The command line of this process; prints the configuration and ends where that is asked for.
     #[must_use]
     pub fn of_process() -> Self {
-        let command = Self::command();
-        let matches = command.clone().get_matches();
-        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        if cli.print_config {
-            print!("{}", table(&command, &matches, &cli.gateway.derived(&cli.remote)));
-            std::process::exit(0);
-        }
-        cli
+        print_config::parse(
+            std::env::args(),
+            |cli: &Self| cli.print_config,
+            |cli| cli.gateway.derived(&cli.remote),
+        )
     }
 }
 
@@ -136,6 +133,8 @@ impl ShardArgs {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {

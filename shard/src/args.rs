@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use goma_common::print_config;
 use goma_common::remote_args::RemoteArgs;
 
 use crate::local::ShardConfig;
@@ -21,11 +22,26 @@ use crate::redis_args::RedisArgs;
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+    /// Print what the flags, the environment and the preset come down to, and end
+    #[arg(long)]
+    pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
     /// What is logged, in the syntax of RUST_LOG
     #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
     pub log: String,
+}
+
+impl Cli {
+    /// The command line of this process; prints the configuration and ends where that is asked for.
+    #[must_use]
+    pub fn of_process() -> Self {
+        print_config::parse(
+            std::env::args(),
+            |cli: &Self| cli.print_config,
+            |cli| cli.shard.remote.derived(),
+        )
+    }
 }
 
 /// What the program does other than being a shard.

@@ -2,11 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use goma_shard::{Cli, run};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     let filter = cli.log.clone();
     goma_common::program::run("goma-shard", &filter, run(cli))
 }

@@ -89,7 +89,7 @@ pub(super) fn decompressed(data: &[u8], size: u64) -> std::io::Result<Vec<u8>> {
     zstd::bulk::decompress(data, usize::try_from(size).unwrap_or(usize::MAX))
 }
 
-/// A stream, compressed. It fails where the one below it does, with its error lost.
+/// A stream, compressed. It fails where the one below it does, with its error.
 pub(super) fn compress(
     pieces: BoxStream<'static, Result<Bytes>>,
 ) -> BoxStream<'static, Result<Bytes>> {

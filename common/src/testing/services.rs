@@ -41,6 +41,8 @@ pub struct Bytes {
     pub taken: usize,
     /// From us.
     pub given: usize,
+    /// Streams to us whose end was said to be one.
+    pub finished: usize,
 }
 
 #[derive(Default)]
@@ -48,6 +50,8 @@ struct Zstd {
     bytes: Bytes,
     /// Blobs that are given as zstd of so many zeros.
     inflated: HashMap<Digest, usize>,
+    /// Streams are told to have been taken so far.
+    committed: Option<i64>,
 }
 
 impl Services {
@@ -82,6 +86,11 @@ impl Services {
     /// Gives so many zeros for this blob, whenever zstd is wanted.
     pub fn inflate(&self, digest: Digest, zeros: usize) {
         self.zstd().inflated.insert(digest, zeros);
+    }
+
+    /// From now on tells of each stream that so many bytes of it were taken.
+    pub fn commit(&self, bytes: i64) {
+        self.zstd().committed = Some(bytes);
     }
 
     fn zstd(&self) -> MutexGuard<'_, Zstd> {
@@ -267,7 +276,11 @@ impl byte_stream_server::ByteStream for Services {
         let first = requests.message().await?;
         let first = first.ok_or_else(|| Status::invalid_argument("an empty stream"))?;
         let digest = named(&first.resource_name)?;
-        let rest = requests.map_ok(|more| more.data.into()).map_err(Error::from);
+        let this = self.clone();
+        let rest = requests.map_err(Error::from).map_ok(move |more| {
+            this.zstd().bytes.finished += usize::from(more.finish_write);
+            more.data.into()
+        });
         let mut pieces = stream::iter([Ok(first.data.into())]).chain(rest).boxed();
         if first.resource_name.contains("compressed-blobs/zstd/") {
             let data: Vec<bytes::Bytes> = pieces.try_collect().await?;
@@ -275,7 +288,8 @@ impl byte_stream_server::ByteStream for Services {
             pieces = stream::iter([Ok(contents.into())]).boxed();
         }
         self.backend.upload_stream(digest, pieces, deadline()).await?;
-        Ok(Response::new(WriteResponse { committed_size: digest.size.cast_signed() }))
+        let committed_size = self.zstd().committed.unwrap_or(digest.size.cast_signed());
+        Ok(Response::new(WriteResponse { committed_size }))
     }
 
     async fn query_write_status(

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use goma_common::print_config::table;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 use goma_gateway::args::GatewayArgs;
@@ -34,15 +34,11 @@ impl Cli {
     /// This command line; prints the configuration and ends where that is asked for.
     #[must_use]
     pub fn of(line: Vec<String>) -> Self {
-        let command = Self::command();
-        let matches = command.clone().get_matches_from(line);
-        let cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        if cli.print_config {
-            let ProxyArgs { remote, gateway, .. } = &cli.proxy;
-            print!("{}", table(&command, &matches, &gateway.derived(remote)));
-            std::process::exit(0);
-        }
-        cli
+        print_config::parse(
+            line,
+            |cli: &Self| cli.print_config,
+            |cli| cli.proxy.gateway.derived(&cli.proxy.remote),
+        )
     }
 }
 

@@ -11,8 +11,9 @@ use goma_proto::reapi::{
     WaitExecutionRequest,
 };
 use prost::Message;
+use tonic::Streaming;
 
-use super::command::{Inputs, execute, output, script};
+use super::script::{Inputs, execute, output, script};
 use super::visited::{Visited, ensure, fresh, not, sha256};
 use super::{Need, Run};
 
@@ -224,7 +225,7 @@ async fn inlines(visited: &Visited) -> Result<String> {
     Ok("inline_output_files".to_owned())
 }
 
-async fn operations(visited: &Visited, action: Digest) -> Result<Vec<Operation>> {
+async fn started(visited: &Visited, action: Digest) -> Result<Streaming<Operation>> {
     let request = ExecuteRequest {
         instance_name: visited.instance.clone(),
         action_digest: Some(action.into()),
@@ -232,7 +233,11 @@ async fn operations(visited: &Visited, action: Digest) -> Result<Vec<Operation>>
         digest_function: sha256(),
         ..Default::default()
     };
-    let mut stream = visited.execution().execute(request).await?.into_inner();
+    Ok(visited.execution().execute(request).await?.into_inner())
+}
+
+async fn operations(visited: &Visited, action: Digest) -> Result<Vec<Operation>> {
+    let mut stream = started(visited, action).await?;
     let mut operations = Vec::new();
     while let Some(operation) = stream.message().await? {
         operations.push(operation);
@@ -256,14 +261,7 @@ async fn stages(visited: &Visited) -> Result<String> {
 
 async fn waits(visited: &Visited) -> Result<String> {
     let action = script("sleep 2; printf x > out").upload(visited, &Inputs::new()).await?;
-    let request = ExecuteRequest {
-        instance_name: visited.instance.clone(),
-        action_digest: Some(action.into()),
-        skip_cache_lookup: true,
-        digest_function: sha256(),
-        ..Default::default()
-    };
-    let mut stream = visited.execution().execute(request).await?.into_inner();
+    let mut stream = started(visited, action).await?;
     let first = stream.message().await?.ok_or_else(|| not("no operation"))?;
     ensure(!first.done, "the first word of it is the last")?;
     drop(stream);

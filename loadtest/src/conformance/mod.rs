@@ -5,8 +5,8 @@
 //! [`report`] is the table.
 
 mod actions;
-mod command;
 mod report;
+mod script;
 mod storage;
 mod visited;
 

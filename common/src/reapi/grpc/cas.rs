@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
@@ -99,15 +101,19 @@ impl Cas for Grpc {
             true => (compression::compress(pieces), None),
             false => (pieces, Some(digest.size)),
         };
-        let request = timed(write_messages(resource, size, pieces, failed), deadline);
+        let sent = Arc::new(AtomicU64::new(0));
+        let messages = write_messages(resource, size, pieces, failed, sent.clone());
+        let request = timed(messages, deadline);
         let written = self.byte_stream().write(request).await;
         if let Ok(error) = failure.try_recv() {
             return Err(error);
         }
         match written {
-            // What it took of a compressed stream it tells in bytes of either kind.
-            Ok(_) if compresses => Ok(()),
-            Ok(response) => check_committed(response.into_inner().committed_size, digest.size),
+            Ok(response) => {
+                // What it took of a compressed stream some tell in bytes of the wire.
+                let whole = [digest.size, sent.load(Ordering::Relaxed)];
+                check_committed(response.into_inner().committed_size, whole)
+            }
             Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
             Err(status) => Err(status.into()),
         }
@@ -195,17 +201,20 @@ fn resource_name(instance: &str, rest: &str) -> String {
 }
 
 /// Cuts pieces into messages with offsets, the last one marked as such; where the size is not known,
-/// another one without contents comes last.
+/// another one without contents comes last, unless a piece could not be had. Counts the bytes of the
+/// contents that were `sent`.
 fn write_messages(
     resource: String,
     size: Option<u64>,
     pieces: BoxStream<'static, Result<Bytes>>,
     failed: oneshot::Sender<Error>,
+    sent: Arc<AtomicU64>,
 ) -> Messages {
     let mut resource = Some(resource);
     let mut offset = 0;
-    let last = size.is_none().then(Bytes::new);
+    let last = size.is_none().then(|| Ok(Bytes::new()));
     let messages = pieces
+        .chain(futures::stream::iter(last))
         .scan(Some(failed), |failed, piece| {
             ready(match piece {
                 Ok(piece) => Some(piece),
@@ -219,10 +228,10 @@ fn write_messages(
             })
         })
         .flat_map(|piece| futures::stream::iter(split(piece)))
-        .chain(futures::stream::iter(last))
         .map(move |piece| {
             let write_offset = offset;
             offset += piece.len() as u64;
+            sent.store(offset, Ordering::Relaxed);
             WriteRequest {
                 resource_name: resource.take().unwrap_or_default(),
                 write_offset: i64::try_from(write_offset).unwrap_or(i64::MAX),
@@ -258,11 +267,11 @@ fn split(mut piece: Bytes) -> Vec<Bytes> {
 }
 
 /// -1 is how a backend says "the blob was there already" without reading it.
-fn check_committed(committed: i64, size: u64) -> Result<()> {
-    if committed == -1 || u64::try_from(committed) == Ok(size) {
+fn check_committed(committed: i64, whole: [u64; 2]) -> Result<()> {
+    if committed == -1 || u64::try_from(committed).is_ok_and(|bytes| whole.contains(&bytes)) {
         return Ok(());
     }
-    Err(Error::new(Code::Unavailable, format!("took {committed} of {size} bytes")))
+    Err(Error::new(Code::Unavailable, format!("took {committed} of {} bytes", whole[0])))
 }
 
 fn check(status: Option<&rpc::Status>) -> Result<()> {

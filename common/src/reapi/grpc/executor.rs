@@ -27,6 +27,9 @@ use crate::reapi::{Executed, Executor};
 /// Streams that may break, one after the other, before the action is given up. A stream that told
 /// us something in between starts the count anew.
 const MAX_BREAKS: u32 = 8;
+/// Runs of one action that the scheduler may give up before we do: one that it cannot bear, for want
+/// of memory or whatever else, is not to go round its workers for minutes.
+const MAX_GIVEN_UP: u32 = 4;
 /// A stream that says nothing for so long is opened again, by the operation's name: something between
 /// here and the backend may have dropped it without a word.
 const QUIET: Duration = Duration::from_secs(60);
@@ -86,7 +89,7 @@ impl Run<'_> {
     async fn follow_through(&mut self) -> Result<Executed> {
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
         let mut scheduler = self.grpc.scheduler.begin();
-        let mut breaks = 0;
+        let (mut breaks, mut given_up) = (0, 0);
         loop {
             scheduler.pass(self.deadline).await?;
             let error = match self.stream().await {
@@ -96,7 +99,8 @@ impl Run<'_> {
                         Ok(Followed::ToEnd(operation)) => match executed(operation) {
                             // A scheduler that shuts down tells so of what it ran: that operation
                             // will never come to more.
-                            Err(error) if is_unfinished(error.code) => {
+                            Err(error) if is_unfinished(error.code) && given_up < MAX_GIVEN_UP => {
+                                given_up += 1;
                                 self.told.name.clear();
                                 Error { code: Code::Unavailable, ..error }
                             }

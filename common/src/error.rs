@@ -109,6 +109,9 @@ pub struct Error {
     pub message: String,
     /// With [`Code::MissingBlobs`]: the blobs that were named, if any were.
     pub missing: Vec<Digest>,
+    /// With [`Code::Unavailable`]: the other side has not begun with the call, and said so: its
+    /// connection ends, or it takes no further streams. To call again costs it nothing.
+    pub was_not_begun: bool,
 }
 
 /// The result of everything that can fail this way.
@@ -117,7 +120,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A failure of this kind, in these words.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), missing: Vec::new() }
+        Self { code, message: message.into(), missing: Vec::new(), was_not_begun: false }
     }
 
     /// The same failure, seen from a client: a backend that finds our call invalid or us unknown is
@@ -169,9 +172,25 @@ impl From<tonic::Status> for Error {
             Some(deepest) if !message.contains(&deepest) => format!("{message}: {deepest}"),
             _ => message,
         };
-        let code = if is_broken_connection(&status) { Code::Unavailable } else { code.into() };
-        Self::new(code, message)
+        let was_not_begun = was_not_begun(&status);
+        let broke = was_not_begun || is_broken_connection(&status);
+        let code = if broke { Code::Unavailable } else { code.into() };
+        Self { was_not_begun, ..Self::new(code, message) }
     }
+}
+
+/// What HTTP/2 says of streams above the last one that a `GOAWAY` names, and of those that are reset
+/// as refused (RFC 9113, 8.7); or the connection ended before we had sent anything.
+fn was_not_begun(status: &tonic::Status) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(status), |cause| cause.source());
+    causes.into_iter().any(|cause| {
+        if let Some(error) = cause.downcast_ref::<h2::Error>() {
+            let ends_well = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+            return error.is_remote()
+                && (ends_well || error.reason() == Some(h2::Reason::REFUSED_STREAM));
+        }
+        cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_canceled)
+    })
 }
 
 /// Tonic calls a stream that was cut `Unknown`, `Internal` or `Cancelled`, depending on where; the

@@ -13,6 +13,7 @@
 //! requests but connections.
 
 pub mod backoff;
+pub mod cancel_only;
 pub mod deadline;
 pub mod digest;
 pub mod drain;

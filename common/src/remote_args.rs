@@ -15,8 +15,9 @@ use crate::reapi::{Address, Credentials, RemoteConfig, STREAMS, Tls, TokenFile};
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Backend")]
 pub struct RemoteArgs {
-    /// REAPI backend, host:port
-    #[arg(long, env = "GOMA_REMOTEEXEC_ADDR", value_name = "HOST:PORT")]
+    /// REAPI backend, host:port; several that are equal, separated by commas, are used in turn, and
+    /// one that is away is left out
+    #[arg(long, env = "GOMA_REMOTEEXEC_ADDR", value_name = "HOST:PORT,...")]
     pub remoteexec_addr: Option<String>,
     /// REAPI instance name
     #[arg(long, env = "GOMA_REMOTE_INSTANCE_NAME", default_value = "", value_name = "NAME")]
@@ -130,14 +131,19 @@ impl std::fmt::Debug for Header {
 }
 
 impl RemoteArgs {
-    /// The backend's address, for programs that have no backend of their own.
+    /// The backend's addresses, for programs that have no backend of their own; at least one.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the flag, when it was not given.
-    pub fn address(&self) -> Result<&str> {
-        self.remoteexec_addr.as_deref().ok_or_else(|| {
-            Error::new(Code::InvalidArgument, "--remoteexec-addr: name the backend, host:port")
-        })
+    /// `InvalidArgument` naming the flag, when none was given.
+    pub fn addresses(&self) -> Result<Vec<String>> {
+        let invalid = |why: &str| Error::new(Code::InvalidArgument, why);
+        let told = self.remoteexec_addr.as_deref();
+        let told = told.ok_or_else(|| invalid("--remoteexec-addr: name the backend, host:port"))?;
+        let names: Vec<String> = told.split(',').map(|name| name.trim().to_owned()).collect();
+        match names.iter().any(String::is_empty) {
+            true => Err(invalid("--remoteexec-addr: an address is empty; write host:port")),
+            false => Ok(names),
+        }
     }
 
     /// Which backend and which part of it, in words: what gateways and shards compare, and what
@@ -176,7 +182,7 @@ impl RemoteArgs {
     /// # Errors
     /// `InvalidArgument` naming the flag that is missing or wrong, or whose file cannot be read.
     pub fn config(&self) -> Result<RemoteConfig> {
-        let address = Address::Network(self.address()?.to_owned());
+        let address = Address::Network(self.addresses()?);
         Ok(RemoteConfig {
             tls: self.tls()?,
             credentials: self.credentials()?,
@@ -314,7 +320,7 @@ mod tests {
     fn a_backend_is_told_by_its_name_or_address_and_its_instance() {
         let args = parse("x --remoteexec-addr farm:8980 --remote-instance-name main");
         assert_eq!(args.told(), "farm:8980 instance main");
-        assert_eq!(args.address().expect("given"), "farm:8980");
+        assert_eq!(args.addresses().expect("given"), ["farm:8980"]);
         let config = args.config().expect("no file to read");
         assert!(config.tls.is_some());
         assert_eq!((config.instance.as_str(), config.tries), ("main", 5));

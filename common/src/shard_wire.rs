@@ -144,7 +144,7 @@ pub fn outcome(message: proto::Outcome) -> Result<Result<Executed>> {
             let missing: Result<Vec<Digest>> =
                 failure.missing.iter().map(Digest::try_from).collect();
             let code = tonic::Code::from(failure.code).into();
-            Ok(Err(Error { code, message: failure.message, missing: missing? }))
+            Ok(Err(Error { missing: missing?, ..Error::new(code, failure.message) }))
         }
         None => Err(damaged("an outcome")),
     }
@@ -178,7 +178,7 @@ mod tests {
         assert_eq!((back.result, back.cached), (result, true));
 
         let missing = vec![Digest::of(b"x")];
-        let failed = Error { code: Code::MissingBlobs, message: "gone".to_owned(), missing };
+        let failed = Error { missing, ..Error::new(Code::MissingBlobs, "gone") };
         let back =
             outcome(outcome_message(&Err(failed.clone()))).expect("reads").expect_err("failed");
         assert_eq!((back.code, back.message), (failed.code, failed.message));

@@ -32,6 +32,12 @@ impl Lease {
         Self(None)
     }
 
+    /// Whether others wait for its end, or would: a lease that its giver knows of.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Tells the others how it ended. An end that is the caller's own, that of its time, is not told:
     /// the next of them runs it again and finds the run that is under way in the backend.
     pub fn end(self, outcome: &Result<Executed>) {

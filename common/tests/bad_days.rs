@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use tonic::Status;
 
 fn backend(server: &Server) -> Backend {
-    let address = Address::Network(server.address());
+    let address = Address::Network(vec![server.address()]);
     connect(&RemoteConfig::plain(address, "main")).expect("an address")
 }
 

@@ -2,8 +2,8 @@
 //! bad.
 
 use bytes::Bytes;
-use futures::stream::{StreamExt, iter, once};
-use goma_common::reapi::{Address, Backend, RemoteConfig, connect, fetch_all};
+use futures::stream::{StreamExt, iter};
+use goma_common::reapi::{Address, Backend, RemoteConfig, Upload, connect, fetch_all};
 use goma_common::testing::{Server, deadline};
 use goma_common::{Code, Digest, Error};
 use goma_proto::reapi::compressor;
@@ -15,7 +15,7 @@ async fn started(compression: bool) -> (Server, Backend) {
         cache.supported_compressors = vec![compressor::Value::Zstd.into()];
         cache.supported_batch_update_compressors = vec![compressor::Value::Zstd.into()];
     });
-    let plain = RemoteConfig::plain(Address::Network(server.address()), "main");
+    let plain = RemoteConfig::plain(Address::Network(vec![server.address()]), "main");
     let backend = connect(&RemoteConfig { compression, ..plain }).expect("an address");
     backend.health.check(deadline()).await.expect("it is well");
     (server, backend)
@@ -30,9 +30,8 @@ async fn both_ways(backend: &Backend) {
     let (small, large) = (text(100_000), text(9 << 20));
     let taken = backend.cas.upload_batch(std::slice::from_ref(&small), deadline()).await;
     taken.expect("a batch").into_iter().for_each(|one| one.expect("taken"));
-    let contents = large.1.clone();
-    let pieces = once(async move { Ok(contents) }).boxed();
-    backend.cas.upload_stream(large.0, pieces, deadline()).await.expect("taken");
+    let upload = Upload::of(large.0, large.1.clone());
+    backend.cas.upload_stream(&upload, deadline()).await.expect("taken");
     let read = fetch_all(backend, &[small.0, large.0], deadline()).await.expect("read");
     assert!(read[&small.0] == small.1 && read[&large.0] == large.1, "other bytes");
 }
@@ -80,11 +79,8 @@ async fn a_stream_of_bad_zstd_begins_anew_without() {
 async fn a_stream_that_was_taken_in_part_is_not_taken() {
     let (server, backend) = started(true).await;
     let (digest, contents) = text(9 << 20);
-    let upload = async || {
-        let contents = contents.clone();
-        let pieces = once(async move { Ok(contents) }).boxed();
-        backend.cas.upload_stream(digest, pieces, deadline()).await
-    };
+    let upload =
+        async || backend.cas.upload_stream(&Upload::of(digest, contents.clone()), deadline()).await;
     server.services.commit(1000);
     let error = upload().await.expect_err("a part");
     assert!(error.message.contains("took 1000 of"), "{error}");
@@ -96,9 +92,11 @@ async fn a_stream_that_was_taken_in_part_is_not_taken() {
 async fn a_stream_whose_pieces_fail_is_not_said_to_be_whole() {
     let (server, backend) = started(true).await;
     let (digest, contents) = text(9 << 20);
-    let failed = Err(Error::new(Code::NotFound, "the rest is gone"));
-    let pieces = iter([Ok(contents.slice(..4 << 20)), failed]).boxed();
-    let error = backend.cas.upload_stream(digest, pieces, deadline()).await.expect_err("failed");
+    let upload = Upload::new(digest, move |_| {
+        let failed = Err(Error::new(Code::NotFound, "the rest is gone"));
+        iter([Ok(contents.slice(..4 << 20)), failed]).boxed()
+    });
+    let error = backend.cas.upload_stream(&upload, deadline()).await.expect_err("failed");
     assert!(error.message.contains("the rest is gone"), "{error}");
     assert_eq!(server.services.compressed_bytes().finished, 0);
     assert!(!server.backend.has(digest));

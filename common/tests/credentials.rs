@@ -22,7 +22,7 @@ fn client_tls(authority: &Authority) -> Tls {
 }
 
 fn plain(server: &Server) -> RemoteConfig {
-    RemoteConfig::plain(Address::Network(server.address()), "main")
+    RemoteConfig::plain(Address::Network(vec![server.address()]), "main")
 }
 
 fn connected(config: &RemoteConfig) -> Backend {

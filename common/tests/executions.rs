@@ -1,9 +1,10 @@
 //! Executions through everything that backends and what stands before them do to their streams.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use goma_common::reapi::{Address, Backend, RemoteConfig, connect};
-use goma_common::testing::{Executions, Server, Step, deadline};
+use goma_common::reapi::{Address, Backend, Execution, RemoteConfig, connect};
+use goma_common::testing::{Executions, Fault, Server, Step, deadline};
 use goma_common::{Code, Digest, Error, Result};
 use goma_proto::protobuf::Any;
 use goma_proto::reapi::ActionResult;
@@ -19,7 +20,7 @@ struct Farm {
 impl Farm {
     async fn start() -> Self {
         let server = Server::start().await;
-        let address = Address::Network(server.address());
+        let address = Address::Network(vec![server.address()]);
         let backend = connect(&RemoteConfig::plain(address, "main")).expect("an address");
         let action = Digest::of(b"action");
         let result = ActionResult { exit_code: 3, ..Default::default() };
@@ -27,8 +28,12 @@ impl Farm {
         Self { server, backend, action }
     }
 
+    fn execution(&self) -> Execution {
+        Execution::new(self.action, false)
+    }
+
     async fn run(&self) -> Result<i32> {
-        let executed = self.backend.executor.execute(self.action, false, deadline()).await?;
+        let executed = self.backend.executor.execute(&self.execution(), deadline()).await?;
         Ok(executed.result.exit_code)
     }
 
@@ -89,16 +94,16 @@ async fn a_stream_that_is_quiet_for_too_long_is_opened_again() {
     farm.server.executions.next([Step::UnderWay, Step::Silence]);
     farm.server.executions.next([result(7)]);
     let executor = Arc::clone(&farm.backend.executor);
-    let action = farm.action;
-    let deadline = goma_common::Deadline::after(std::time::Duration::from_secs(600));
-    let run = tokio::spawn(async move { executor.execute(action, false, deadline).await });
+    let execution = farm.execution();
+    let deadline = goma_common::Deadline::after(Duration::from_secs(600));
+    let run = tokio::spawn(async move { executor.execute(&execution, deadline).await });
     while farm.server.faults.calls("Execute") == 0 {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     // Until the word that it is under way has come.
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    tokio::time::advance(Duration::from_secs(61)).await;
     tokio::time::resume();
     let executed = run.await.expect("ends").expect("it ended");
     assert_eq!(executed.result.exit_code, 7);
@@ -177,11 +182,38 @@ async fn what_a_worker_refuses_is_refused_at_once() {
 }
 
 #[tokio::test]
+async fn an_execution_is_cancelled_by_the_name_that_the_backend_gave_it() {
+    let farm = Farm::start().await;
+    let executor = &farm.backend.executor;
+    let execution = farm.execution();
+    executor.cancel(&execution, deadline()).await.expect("nothing to cancel");
+    farm.server.executions.next([Step::UnderWay, Step::Silence]);
+    let left = Duration::from_millis(300);
+    tokio::time::timeout(left, executor.execute(&execution, deadline())).await.expect_err("left");
+    executor.cancel(&execution, deadline()).await.expect("told");
+    assert_eq!(farm.server.executions.cancelled(), [format!("operations/{}", farm.action)]);
+}
+
+#[tokio::test]
+async fn a_backend_that_cannot_cancel_or_has_ended_it_is_left_alone() {
+    let farm = Farm::start().await;
+    let execution = farm.execution();
+    execution.set_operation(Some("operations/x"));
+    for status in [Status::unimplemented("no"), Status::not_found("it has ended")] {
+        farm.server.faults.next("CancelOperation", Fault::Fails(status));
+        farm.backend.executor.cancel(&execution, deadline()).await.expect("left alone");
+    }
+    farm.server.faults.next("CancelOperation", Fault::Fails(Status::permission_denied("not you")));
+    let error = farm.backend.executor.cancel(&execution, deadline()).await.expect_err("refused");
+    assert!(error.message.contains("CancelOperation: not you"), "{error}");
+}
+
+#[tokio::test]
 async fn an_action_that_stays_in_the_queue_is_told_so() {
     let farm = Farm::start().await;
     farm.server.executions.next([Step::Queued, Step::Silence]);
-    let deadline = goma_common::Deadline::after(std::time::Duration::from_millis(300));
-    let run = farm.backend.executor.execute(farm.action, false, deadline).await;
+    let deadline = goma_common::Deadline::after(Duration::from_millis(300));
+    let run = farm.backend.executor.execute(&farm.execution(), deadline).await;
     let error = run.expect_err("no worker took it");
     assert_eq!(error.code, Code::DeadlineExceeded);
     assert!(error.message.contains("platform properties"), "{error}");

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::pending;
 use futures::stream;
 use goma_common::drain::Drain;
-use goma_common::reapi::{ActionCache, Backend, Executed, Executor};
+use goma_common::reapi::{ActionCache, Backend, Executed, Execution, Executor};
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Deadline, Digest, FileKey};
 use goma_gateway::worker::Probed;
@@ -33,12 +33,7 @@ struct Endless;
 
 #[async_trait]
 impl Executor for Endless {
-    async fn execute(
-        &self,
-        _: Digest,
-        _: bool,
-        deadline: Deadline,
-    ) -> goma_common::Result<Executed> {
+    async fn execute(&self, _: &Execution, deadline: Deadline) -> goma_common::Result<Executed> {
         deadline.bound("Execute", pending()).await
     }
 }
@@ -63,7 +58,7 @@ struct Quick(ActionResult);
 
 #[async_trait]
 impl Executor for Quick {
-    async fn execute(&self, _: Digest, _: bool, _: Deadline) -> goma_common::Result<Executed> {
+    async fn execute(&self, _: &Execution, _: Deadline) -> goma_common::Result<Executed> {
         Ok(Executed { result: self.0.clone(), cached: false })
     }
 }

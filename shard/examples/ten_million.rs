@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use clap::Parser;
 use futures::stream::{self, BoxStream, StreamExt};
-use goma_common::reapi::{Backend, Cas};
+use goma_common::reapi::{Backend, Cas, Upload};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, View};
@@ -231,12 +231,7 @@ impl Cas for Everything {
         Ok(vec![Ok(()); blobs.len()])
     }
 
-    async fn upload_stream(
-        &self,
-        _: Digest,
-        _: BoxStream<'static, Result<Bytes>>,
-        _: Deadline,
-    ) -> Result<()> {
+    async fn upload_stream(&self, _: &Upload, _: Deadline) -> Result<()> {
         Ok(())
     }
 

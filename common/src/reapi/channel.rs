@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
@@ -11,12 +12,13 @@ use tower::service_fn;
 
 use super::budget::RetryBudget;
 use super::compression::Compression;
+use super::equals::Equals;
 use super::grpc::Grpc;
 use super::guard::Guard;
 use super::lane::{Lane, LaneConfig};
 use super::remote_config::{Address, RemoteConfig, Tls};
 use super::retry::Retrying;
-use super::{Backend, Limits};
+use super::{Backend, Limits, roots};
 use crate::error::{Code, Error, Result, deepest_cause};
 
 /// A connection that is not made within this time is given up; a request behind it may still retry.
@@ -39,20 +41,22 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     let limits = Arc::new(Limits::at_most(config.batch_bytes));
     let budget = Arc::new(RetryBudget::default());
     let guard = || Guard::new(budget.clone(), config.credentials.clone());
+    let equals = equals(config);
     // Calls that last keep their streams; connections of their own leave the short calls undisturbed.
     let grpc = Arc::new(Grpc {
         told: match &config.address {
-            Address::Network(name) => format!("backend {name}"),
+            Address::Network(names) => format!("backend {}", names.join(",")),
             Address::InProcess(_) => "embedded backend".to_owned(),
         },
         instance: config.instance.clone(),
-        calls: lane(config)?,
-        bulk: lane(config)?,
-        executions: lane(config)?,
+        calls: lane_to(config, &equals)?,
+        bulk: lane_to(config, &equals)?,
+        executions: lane_to(config, &equals)?,
         // Schedulers are other machines than those of the CAS, with bad days of their own.
         scheduler: guard(),
         limits: limits.clone(),
         compression: Arc::new(Compression::new(config.compression)),
+        resumes: AtomicBool::new(true),
     });
     let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries, guard());
     let retrying = Arc::new(retrying);
@@ -70,21 +74,33 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
 /// # Errors
 /// As [`connect`].
 pub fn lane(config: &RemoteConfig) -> Result<Lane> {
+    lane_to(config, &equals(config))
+}
+
+fn equals(config: &RemoteConfig) -> Arc<Equals> {
+    Arc::new(Equals::new(match &config.address {
+        Address::Network(names) => names.clone(),
+        Address::InProcess(_) => vec!["in-process".to_owned()],
+    }))
+}
+
+fn lane_to(config: &RemoteConfig, equals: &Arc<Equals>) -> Result<Lane> {
     let opened = config.clone();
     Lane::new(LaneConfig {
-        open: Box::new(move || channel(&opened)),
+        open: Box::new(move |to| channel(&opened, to)),
+        equals: equals.clone(),
         streams: config.streams,
         life: config.connection_life,
         credentials: config.credentials.clone(),
     })
 }
 
-/// One connection, made with the first call over it, without credentials.
+/// One connection to one of the addresses, made with the first call over it, without credentials.
 ///
 /// # Errors
 /// When the address, a certificate or a key cannot be understood.
-pub fn channel(config: &RemoteConfig) -> Result<Channel> {
-    let endpoint = endpoint(config)?;
+fn channel(config: &RemoteConfig, to: usize) -> Result<Channel> {
+    let endpoint = endpoint(config, to)?;
     Ok(match &config.address {
         Address::Network(_) => endpoint.connect_lazy(),
         Address::InProcess(server) => {
@@ -104,24 +120,25 @@ pub fn channel(config: &RemoteConfig) -> Result<Channel> {
     })
 }
 
-/// Makes one connection, TLS and all, and drops it: for whoever wants to know what is wrong with it.
+/// Makes one connection to the first address, TLS and all, and drops it: for whoever wants to know
+/// what is wrong with it.
 ///
 /// # Errors
 /// In the words of whoever refused: the system, or either side's TLS.
 pub async fn reach(config: &RemoteConfig) -> Result<()> {
-    let connected = endpoint(config)?.connect().await;
+    let connected = endpoint(config, 0)?.connect().await;
     connected.map(drop).map_err(|error| {
         let why = deepest_cause(&error).unwrap_or_else(|| error.to_string());
         Error::new(Code::Unavailable, why)
     })
 }
 
-fn endpoint(config: &RemoteConfig) -> Result<Endpoint> {
+fn endpoint(config: &RemoteConfig, to: usize) -> Result<Endpoint> {
     let invalid = |error: &dyn std::fmt::Display| {
         Error::new(Code::InvalidArgument, format!("--remoteexec-addr: {error}"))
     };
     let name = match &config.address {
-        Address::Network(name) => name.as_str(),
+        Address::Network(names) => names.get(to).map_or("", String::as_str),
         Address::InProcess(_) => "in-process",
     };
     let scheme = if config.tls.is_some() { "https" } else { "http" };
@@ -144,7 +161,7 @@ fn endpoint(config: &RemoteConfig) -> Result<Endpoint> {
 fn client_tls(tls: &Tls) -> Result<ClientTlsConfig> {
     let mut config = ClientTlsConfig::new();
     if tls.system_roots {
-        config = config.with_native_roots();
+        config = config.trust_anchors(roots::system()?.iter().cloned());
     }
     config = config.ca_certificates(tls.authorities.iter().map(Certificate::from_pem));
     if let Some((certificate, key)) = &tls.identity {

@@ -9,6 +9,9 @@ use super::credentials::Credentials;
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
 
+/// Tries of one call that nobody has begun with and that cost nothing; further ones do.
+const NOT_BEGUN: u32 = 5;
+
 /// Shared by calls that are served by the same machines; the budget by all.
 pub(super) struct Guard {
     circuit: Circuit,
@@ -24,7 +27,7 @@ impl Guard {
     /// A call that is yet to be made.
     pub(super) fn begin(&self) -> Guarded<'_> {
         self.budget.earn();
-        Guarded { guard: self, renewed: false }
+        Guarded { guard: self, renewed: false, not_begun: 0, is_back: false }
     }
 }
 
@@ -32,6 +35,8 @@ impl Guard {
 pub(super) struct Guarded<'a> {
     guard: &'a Guard,
     renewed: bool,
+    not_begun: u32,
+    is_back: bool,
 }
 
 /// What a failed call may do.
@@ -56,13 +61,22 @@ impl Guarded<'_> {
         self.guard.circuit.pass(deadline).await
     }
 
-    /// The backend answered well. Whether it was away before.
-    pub(super) fn answered(&self) -> bool {
-        self.guard.circuit.answered()
+    /// The backend answered.
+    pub(super) fn answered(&mut self) {
+        self.is_back |= self.guard.circuit.answered();
+    }
+
+    /// Whether it was away before it answered this call; told once.
+    pub(super) fn is_back(&mut self) -> bool {
+        std::mem::take(&mut self.is_back)
     }
 
     /// What is to be done about a try that failed. Another one is paid for here.
     pub(super) fn failed(&mut self, error: &Error) -> Again {
+        if error.was_not_begun && self.not_begun < NOT_BEGUN {
+            self.not_begun += 1;
+            return Again::Now;
+        }
         let again = match error.code {
             Code::Unavailable => match self.guard.circuit.found_nobody(error) {
                 Next::Wait => return Again::Now,
@@ -72,13 +86,13 @@ impl Guarded<'_> {
             // It says nothing against the next one.
             Code::DeadlineExceeded => Again::Counted,
             Code::Unauthenticated if !self.renewed && self.guard.credentials.can_renew() => {
-                self.guard.circuit.answered();
+                self.answered();
                 self.renewed = true;
                 self.guard.credentials.renew();
                 return Again::Now;
             }
             code => {
-                self.guard.circuit.answered();
+                self.answered();
                 if code.is_transient() { Again::Counted } else { return Again::No }
             }
         };

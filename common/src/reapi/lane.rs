@@ -11,22 +11,25 @@ use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tower::{BoxError, Service, ServiceExt};
 
 use super::credentials::Credentials;
+use super::equals::Equals;
 use crate::error::{Error, Result};
 
 /// Connections of a lane; what comes on top waits for streams of these.
 const MOST: usize = 100;
 
-/// Opens connections, lazily: the first call over one makes it.
-pub(super) type Open = dyn Fn() -> Result<Channel> + Send + Sync;
+/// Opens connections to one of the equals, lazily: the first call over one makes it.
+pub(super) type Open = dyn Fn(usize) -> Result<Channel> + Send + Sync;
 
 /// What a lane's connections have in common.
 pub(super) struct LaneConfig {
     pub(super) open: Box<Open>,
+    /// Whom they lead to.
+    pub(super) equals: Arc<Equals>,
     /// Calls under way on one connection.
     pub(super) streams: usize,
     /// How long a connection takes new calls, a quarter more or less. A new one resolves the
@@ -50,6 +53,8 @@ struct Inner {
 #[derive(Clone)]
 struct Connection {
     channel: Channel,
+    /// Which of the equals it leads to.
+    to: usize,
     /// One more for each call under way.
     calls: Arc<()>,
     /// Takes no new calls after that.
@@ -69,34 +74,36 @@ impl Lane {
     /// When connections cannot be prepared: the certificate, its key, the address.
     pub(super) fn new(config: LaneConfig) -> Result<Self> {
         let inner = Arc::new(Inner { config, connections: Mutex::default() });
-        let first = inner.connection()?;
+        let first = inner.connection(0)?;
         inner.lock().push(first);
         Ok(Self { inner })
     }
 }
 
 impl Inner {
-    fn connection(&self) -> Result<Connection> {
+    fn connection(&self, to: usize) -> Result<Connection> {
         let life = self.config.life.mul_f64(0.75 + fastrand::f64() / 2.0);
         // A life that is too long to count is for ever, or nearly so.
         let until = Instant::now().checked_add(life);
         let until = until.unwrap_or_else(|| Instant::now() + Duration::from_secs(1 << 30));
-        Ok(Connection { channel: (self.config.open)()?, calls: Arc::default(), until })
+        Ok(Connection { channel: (self.config.open)(to)?, to, calls: Arc::default(), until })
     }
 
     /// The connection for the next call, and the call's mark on it.
     fn pick(&self) -> Result<Connection> {
         let now = Instant::now();
+        let to = self.config.equals.pick();
         let mut connections = self.lock();
         // Calls under way hold on to theirs.
         connections.retain(|connection| now < connection.until);
-        let least = connections.iter().min_by_key(|connection| connection.under_way());
+        let there = connections.iter().filter(|connection| connection.to == to);
+        let least = there.min_by_key(|connection| connection.under_way());
         match least {
             Some(least) if least.under_way() < self.config.streams || connections.len() >= MOST => {
                 Ok(least.clone())
             }
             _ => {
-                let new = self.connection()?;
+                let new = self.connection(to)?;
                 connections.push(new.clone());
                 Ok(new)
             }
@@ -127,10 +134,22 @@ impl Service<Request<tonic::body::Body>> for Lane {
                     .extend(inner.config.credentials.headers().await.map_err(told)?);
             }
             let mut connection = inner.pick().map_err(told)?;
-            let response = connection.channel.ready().await?.call(request).await?;
-            Ok(response.map(|body| Answer { body, _connection: connection }))
+            let asked = inner.config.equals.ask(connection.to);
+            let answered = async { connection.channel.ready().await?.call(request).await }.await;
+            match &answered {
+                Ok(response) if !is_away(response) => asked.answered(),
+                _ => asked.failed(),
+            }
+            Ok(answered?.map(|body| Answer { body, _connection: connection }))
         })
     }
+}
+
+/// Whether whoever answered says that it cannot serve: a call that has no answer has its status
+/// among the headers.
+fn is_away(response: &Response<tonic::body::Body>) -> bool {
+    let status = response.headers().get(Status::GRPC_STATUS);
+    status.is_some_and(|code| Code::from_bytes(code.as_bytes()) == Code::Unavailable)
 }
 
 /// As a status, which the client takes as it is.

@@ -8,14 +8,18 @@ mod channel;
 mod circuit;
 mod compression;
 mod credentials;
+mod equals;
+mod execution;
 mod grpc;
 mod guard;
 mod lane;
 pub mod limits;
 mod remote_config;
 mod retry;
+mod roots;
 mod token_file;
 mod transfer;
+mod upload;
 
 use std::sync::Arc;
 
@@ -29,13 +33,15 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Result;
 
-pub use channel::{channel, connect, lane, reach};
+pub use channel::{connect, lane, reach};
 pub use credentials::{Credentials, TokenSource};
+pub use execution::Execution;
 pub use lane::Lane;
 pub use limits::Limits;
 pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};
 pub use token_file::TokenFile;
 pub use transfer::{fetch_all, fetch_start, fetch_view, restarting};
+pub use upload::Upload;
 
 /// The content-addressable storage of a backend.
 #[async_trait]
@@ -57,16 +63,12 @@ pub trait Cas: Send + Sync {
         deadline: Deadline,
     ) -> Result<Vec<Result<()>>>;
 
-    /// Uploads one blob of any size as a stream of pieces.
+    /// Uploads one blob of any size as a stream of pieces. Called again with the same upload it may go
+    /// on where that broke.
     ///
     /// # Errors
     /// When the backend did not take it whole, or a piece could not be had.
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        deadline: Deadline,
-    ) -> Result<()>;
+    async fn upload_stream(&self, upload: &Upload, deadline: Deadline) -> Result<()>;
 
     /// Downloads small blobs in one call, each verified; the answers are in order, one a digest.
     ///
@@ -123,12 +125,17 @@ pub trait Executor: Send + Sync {
     /// # Errors
     /// `MissingBlobs` when its inputs are gone, with the digests if the backend named them; others
     /// as the backend said, in its own words.
-    async fn execute(
-        &self,
-        action: Digest,
-        skip_cache_lookup: bool,
-        deadline: Deadline,
-    ) -> Result<Executed>;
+    async fn execute(&self, execution: &Execution, deadline: Deadline) -> Result<Executed>;
+
+    /// Lets the backend give up an execution that nobody waits for any more. One that it has not
+    /// named, does not know or cannot give up is left alone.
+    ///
+    /// # Errors
+    /// When the backend could not be told.
+    async fn cancel(&self, execution: &Execution, deadline: Deadline) -> Result<()> {
+        let _ = (execution, deadline);
+        Ok(())
+    }
 }
 
 /// How the backend is, for a readiness probe.

@@ -17,8 +17,8 @@ pub const CONNECTION_LIFE: Duration = Duration::from_secs(10 * 60);
 /// Where a backend is.
 #[derive(Clone, Debug)]
 pub enum Address {
-    /// `host:port`.
-    Network(String),
+    /// `host:port`; where there are several, each is as good as the others.
+    Network(Vec<String>),
     /// In this process: the server takes its end of each new connection from the other side of the
     /// queue.
     InProcess(mpsc::Sender<DuplexStream>),

@@ -14,7 +14,7 @@ use futures::stream::BoxStream;
 use goma_proto::reapi::ActionResult;
 
 use super::guard::{Again, Guard};
-use super::{ActionCache, Cas, Health, Limits};
+use super::{ActionCache, Cas, Health, Limits, Upload};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::digest::Digest;
@@ -92,16 +92,21 @@ impl<T: ?Sized> Retrying<T> {
         loop {
             call_guard.pass(deadline).await.map_err(told)?;
             let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
-            let error = match end.bound(what, call(end)).await {
-                Ok(result) => {
-                    if call_guard.answered() {
-                        self.limits.ask_again();
-                    }
-                    return Ok(result);
+            let outcome = end.bound(what, call(end)).await;
+            let again = match &outcome {
+                Ok(_) => {
+                    call_guard.answered();
+                    Again::No
                 }
+                Err(error) => call_guard.failed(error),
+            };
+            if call_guard.is_back() {
+                self.limits.ask_again();
+            }
+            let error = match outcome {
+                Ok(result) => return Ok(result),
                 Err(error) => error,
             };
-            let again = call_guard.failed(&error);
             // One that was not answered in its time says nothing against the next.
             tried += u32::from(again == Again::Counted && !end.is_past());
             let delay = match again {
@@ -137,16 +142,10 @@ impl<T: Cas + ?Sized> Cas for Retrying<T> {
         self.retry("BatchUpdateBlobs", BATCH, deadline, call).await?
     }
 
-    /// Once: only the caller can make the pieces again.
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        deadline: Deadline,
-    ) -> Result<()> {
-        let write = self.inner.upload_stream(digest, pieces, deadline);
-        let written = deadline.bound("ByteStream.Write", write).await;
-        written.map_err(|error| error.context("backend: ByteStream.Write"))
+    async fn upload_stream(&self, upload: &Upload, deadline: Deadline) -> Result<()> {
+        let call = |deadline| self.inner.upload_stream(upload, deadline);
+        let written = self.retry("ByteStream.Write", STREAM, deadline, call).await;
+        written.map_err(|error| error.context(format_args!("blob {}", upload.digest)))
     }
 
     async fn download_batch(

@@ -18,7 +18,8 @@ use tonic::{Request, Response, Status};
 use super::ScriptedBackend;
 use super::server::deadline;
 use super::services::digest;
-use crate::reapi::Executor;
+use crate::cancel_only::Cancel;
+use crate::reapi::{Execution, Executor};
 
 /// What comes next in a stream of an execution.
 #[derive(Clone, Debug)]
@@ -47,6 +48,7 @@ pub struct Executions {
 struct Script {
     streams: VecDeque<Vec<Step>>,
     waited_for: Vec<String>,
+    cancelled: Vec<String>,
 }
 
 type Steps = BoxStream<'static, Result<Operation, Status>>;
@@ -71,6 +73,12 @@ impl Executions {
     #[must_use]
     pub fn waited_for(&self) -> Vec<String> {
         self.script().waited_for.clone()
+    }
+
+    /// The names that were cancelled.
+    #[must_use]
+    pub fn cancelled(&self) -> Vec<String> {
+        self.script().cancelled.clone()
     }
 
     fn script(&self) -> MutexGuard<'_, Script> {
@@ -106,7 +114,7 @@ impl execution_server::Execution for Executions {
         if let Some(steps) = self.scripted(&name) {
             return Ok(Response::new(steps));
         }
-        let executed = self.backend.execute(action, false, deadline()).await?;
+        let executed = self.backend.execute(&Execution::new(action, false), deadline()).await?;
         let response = ExecuteResponse { result: Some(executed.result), ..Default::default() };
         Ok(Response::new(stream::iter([Ok(done(name, &response))]).boxed()))
     }
@@ -121,6 +129,14 @@ impl execution_server::Execution for Executions {
         self.script().waited_for.push(name.clone());
         let steps = self.scripted(&name);
         steps.map(Response::new).ok_or_else(|| Status::not_found("no such operation"))
+    }
+}
+
+#[tonic::async_trait]
+impl Cancel for Executions {
+    async fn cancel(&self, name: String) -> Result<(), Status> {
+        self.script().cancelled.push(name);
+        Ok(())
     }
 }
 

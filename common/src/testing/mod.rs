@@ -7,6 +7,7 @@ mod execution_service;
 mod faults;
 mod server;
 mod services;
+mod writes;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,7 +24,9 @@ use crate::entry::{FileEntry, View};
 use crate::error::{Code, Error, Result};
 use crate::file_key::FileKey;
 use crate::reapi::limits::PER_BLOB;
-use crate::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+use crate::reapi::{
+    ActionCache, Backend, Cas, Executed, Execution, Executor, Health, Limits, Upload,
+};
 use crate::shards::{Blob, Shards, Source, Trust};
 use crate::turn::{Lease, Turn};
 
@@ -32,6 +35,7 @@ pub use execution_service::{Executions, Step};
 pub use faults::{Fault, Faults};
 pub use server::{Server, deadline};
 pub use services::Services;
+pub use writes::Writes;
 
 /// Bytes in one message of a download stream.
 const PIECE: usize = 64 << 10;
@@ -57,7 +61,6 @@ struct State {
     most: Option<u64>,
     /// Streams that will break half way, of each kind.
     broken_downloads: usize,
-    broken_uploads: usize,
     calls: Calls,
 }
 
@@ -135,11 +138,6 @@ impl ScriptedBackend {
     /// Breaks so many of the next downloads by stream, after their first piece.
     pub fn break_downloads(&self, count: usize) {
         self.state().broken_downloads = count;
-    }
-
-    /// Breaks so many of the next uploads by stream, after their last piece.
-    pub fn break_uploads(&self, count: usize) {
-        self.state().broken_uploads = count;
     }
 
     /// Whether a blob is there.
@@ -281,18 +279,10 @@ impl Cas for ScriptedBackend {
         Ok(blobs.iter().map(|(digest, contents)| self.take(*digest, contents.clone())).collect())
     }
 
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        _deadline: Deadline,
-    ) -> Result<()> {
+    async fn upload_stream(&self, upload: &Upload, _deadline: Deadline) -> Result<()> {
         self.state().calls.upload_streams += 1;
-        let pieces: Vec<Bytes> = pieces.try_collect().await?;
-        if take_one(&mut self.state().broken_uploads) {
-            return Err(Error::new(Code::Unavailable, "broken on purpose"));
-        }
-        self.take(digest, pieces.concat().into())
+        let pieces: Vec<Bytes> = upload.read(0).try_collect().await?;
+        self.take(upload.digest, pieces.concat().into())
     }
 
     async fn download_batch(
@@ -342,13 +332,8 @@ impl ActionCache for ScriptedBackend {
 
 #[async_trait]
 impl Executor for ScriptedBackend {
-    async fn execute(
-        &self,
-        action: Digest,
-        _skip_cache_lookup: bool,
-        _deadline: Deadline,
-    ) -> Result<Executed> {
-        let result = self.state().results.get(&action).cloned();
+    async fn execute(&self, execution: &Execution, _deadline: Deadline) -> Result<Executed> {
+        let result = self.state().results.get(&execution.action).cloned();
         let unknown = || Error::new(Code::Internal, "no script for this action");
         Ok(Executed { result: result.ok_or_else(unknown)?, cached: false })
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use goma_proto::bytestream::byte_stream_server::ByteStreamServer;
+use goma_proto::longrunning::operations_server::OperationsServer;
 use goma_proto::reapi::action_cache_server::ActionCacheServer;
 use goma_proto::reapi::capabilities_server::CapabilitiesServer;
 use goma_proto::reapi::content_addressable_storage_server::ContentAddressableStorageServer;
@@ -24,6 +25,7 @@ use super::ScriptedBackend;
 use super::execution_service::Executions;
 use super::faults::{Fault, Faults};
 use super::services::Services;
+use crate::cancel_only::CancelOnly;
 
 /// The server; it ends when it is dropped.
 pub struct Server {
@@ -111,7 +113,8 @@ impl Server {
             .add_service(ActionCacheServer::new(self.services.clone()))
             .add_service(ContentAddressableStorageServer::new(self.services.clone()))
             .add_service(ByteStreamServer::new(self.services.clone()))
-            .add_service(ExecutionServer::new(self.executions.clone()));
+            .add_service(ExecutionServer::new(self.executions.clone()))
+            .add_service(OperationsServer::new(CancelOnly(self.executions.clone())));
         let incoming = cut_by(TcpListenerStream::new(listener), connections.clone());
         let task = tokio::spawn(async move {
             router.serve_with_incoming(incoming).await.expect("serves");

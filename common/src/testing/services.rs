@@ -19,10 +19,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::ScriptedBackend;
 use super::server::deadline;
+use super::writes::Writes;
 use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Error;
-use crate::reapi::{ActionCache, Cas};
+use crate::reapi::{ActionCache, Cas, Upload};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -32,6 +33,8 @@ pub struct Services {
     pub(super) backend: ScriptedBackend,
     capabilities: Arc<Mutex<ServerCapabilities>>,
     zstd: Arc<Mutex<Zstd>>,
+    /// Writes by stream, those that go as zstd left out.
+    pub writes: Writes,
 }
 
 /// What went as zstd.
@@ -69,7 +72,12 @@ impl Services {
             }),
             ..Default::default()
         };
-        Self { backend, capabilities: Arc::new(Mutex::new(capabilities)), zstd: Arc::default() }
+        Self {
+            backend,
+            capabilities: Arc::new(Mutex::new(capabilities)),
+            zstd: Arc::default(),
+            writes: Writes::default(),
+        }
     }
 
     /// Changes what it says of itself.
@@ -276,27 +284,27 @@ impl byte_stream_server::ByteStream for Services {
         let first = requests.message().await?;
         let first = first.ok_or_else(|| Status::invalid_argument("an empty stream"))?;
         let digest = named(&first.resource_name)?;
-        let this = self.clone();
-        let rest = requests.map_err(Error::from).map_ok(move |more| {
-            this.zstd().bytes.finished += usize::from(more.finish_write);
-            more.data.into()
-        });
-        let mut pieces = stream::iter([Ok(first.data.into())]).chain(rest).boxed();
-        if first.resource_name.contains("compressed-blobs/zstd/") {
-            let data: Vec<bytes::Bytes> = pieces.try_collect().await?;
-            let contents = self.decompress(digest, &data.concat())?;
-            pieces = stream::iter([Ok(contents.into())]).boxed();
-        }
-        self.backend.upload_stream(digest, pieces, deadline()).await?;
+        let contents = if first.resource_name.contains("compressed-blobs/zstd/") {
+            let mut data = first.data;
+            while let Some(more) = requests.message().await? {
+                self.zstd().bytes.finished += usize::from(more.finish_write);
+                data.extend_from_slice(&more.data);
+            }
+            self.decompress(digest, &data)?
+        } else {
+            self.writes.take(first, requests).await?
+        };
+        let upload = Upload::of(digest, contents.into());
+        self.backend.upload_stream(&upload, deadline()).await?;
         let committed_size = self.zstd().committed.unwrap_or(digest.size.cast_signed());
         Ok(Response::new(WriteResponse { committed_size }))
     }
 
     async fn query_write_status(
         &self,
-        _: Request<QueryWriteStatusRequest>,
+        request: Request<QueryWriteStatusRequest>,
     ) -> Answer<QueryWriteStatusResponse> {
-        Err(Status::unimplemented("writes begin anew"))
+        self.writes.status(&request.into_inner().resource_name).map(Response::new)
     }
 }
 

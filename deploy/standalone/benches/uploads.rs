@@ -61,7 +61,7 @@ impl Bench {
             let address = listener.local_addr().expect("an address").to_string();
             let incoming = TcpListenerStream::new(listener);
             tokio::spawn(async move { backend.serve(incoming, Drain::new()).await });
-            let remote = RemoteConfig::plain(Address::Network(address), "");
+            let remote = RemoteConfig::plain(Address::Network(vec![address]), "");
             let config = ShardConfig {
                 memory_entries: 1 << 20,
                 presence_life: Duration::from_secs(3600),

@@ -4,8 +4,9 @@ use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{StreamExt, once};
-use goma_common::reapi::{self, Backend, RemoteConfig, Tls, fetch_view};
+use goma_common::reapi::{
+    self, Address, Backend, Execution, RemoteConfig, Tls, Upload, fetch_view,
+};
 use goma_common::remote_args::RemoteArgs;
 use goma_common::{Code, Deadline, Digest, Error, Result, View};
 use goma_proto::reapi::Directory;
@@ -53,20 +54,29 @@ impl Visit<'_> {
         args: &DoctorArgs,
     ) -> Result<(), Told> {
         let configured = self.step(Step::Configuration, async {
-            let name = remote.address()?.to_owned();
+            let names = remote.addresses()?;
             // What fails is to be seen as it is, not after five tries.
-            let reach = RemoteConfig { tries: 1, ..remote.config()? };
-            let backend = reapi::connect(&reach)?;
+            let config = RemoteConfig { tries: 1, ..remote.config()? };
+            let backend = reapi::connect(&config)?;
             let told = format!("{}, preset {}", remote.told(), remote.backend_preset.name());
-            Ok((told, (name, reach, backend)))
+            Ok((told, (names, config, backend)))
         });
-        let (name, reach, backend) = configured.await?;
+        let (names, config_of_all, backend) = configured.await?;
+        // Equals are examined one by one: in turn, the good ones would hide the bad.
+        for name in names {
+            let address = Address::Network(vec![name.clone()]);
+            self.connection(&name, &RemoteConfig { address, ..config_of_all.clone() }).await?;
+        }
+        self.storage(&backend).await?;
+        self.execution(&backend, config, args).await
+    }
 
+    async fn connection(&mut self, name: &str, reach: &RemoteConfig) -> Result<(), Told> {
         let resolved = self.step(Step::Resolution, async {
-            let found = lookup_host(&name).await.map_err(|error| unavailable(&name, &error))?;
+            let found = lookup_host(name).await.map_err(|error| unavailable(name, &error))?;
             let addresses: Vec<_> = found.collect();
             if addresses.is_empty() {
-                return Err(unavailable(&name, &"no address"));
+                return Err(unavailable(name, &"no address"));
             }
             let told: Vec<_> = addresses.iter().map(ToString::to_string).collect();
             Ok((told.join(", "), addresses))
@@ -82,7 +92,7 @@ impl Visit<'_> {
                     Err(error) => format!("{address}: {error}"),
                 });
             }
-            Err(unavailable(&name, &told.join("; ")))
+            Err(unavailable(name, &told.join("; ")))
         })
         .await?;
 
@@ -91,13 +101,12 @@ impl Visit<'_> {
             Some(tls) => {
                 let whose = if tls.identity.is_some() { "both sides" } else { "the server" };
                 let told = format!("the certificate of {whose} is good");
-                self.step(Step::Encryption, async { Ok((told, reapi::reach(&reach).await?)) })
+                self.step(Step::Encryption, async { Ok((told, reapi::reach(reach).await?)) })
                     .await?;
             }
         }
-        self.step(Step::Capabilities, capabilities(&backend, &reach)).await?;
-        self.storage(&backend).await?;
-        self.execution(&backend, config, args).await
+        self.step(Step::Capabilities, async { capabilities(&reapi::connect(reach)?, reach).await })
+            .await
     }
 
     async fn storage(&mut self, backend: &Backend) -> Result<(), Told> {
@@ -134,8 +143,7 @@ impl Visit<'_> {
         self.step(Step::Stream, async {
             let large: Bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(LARGE).collect();
             let digest = Digest::of(&large);
-            let pieces = once(async move { Ok(large) }).boxed();
-            cas.upload_stream(digest, pieces, deadline).await?;
+            cas.upload_stream(&Upload::of(digest, large), deadline).await?;
             fetch_view(cas, View::whole(digest), deadline).await?;
             Ok((format!("{} MiB, the same bytes", LARGE >> 20), ()))
         })
@@ -260,7 +268,8 @@ async fn execute(
     for taken in backend.cas.upload_batch(&blobs, deadline).await? {
         taken?;
     }
-    let ran = backend.executor.execute(action.digest, true, deadline).await?.result;
+    let execution = Execution::new(action.digest, true);
+    let ran = backend.executor.execute(&execution, deadline).await?.result;
     if ran.exit_code != 0 {
         let said = String::from_utf8_lossy(&ran.stderr_raw).trim().to_owned();
         return Err(Error::new(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use goma_common::backoff::Backoff;
+use goma_common::reapi::Execution;
 use goma_common::shards::Trust;
 use goma_common::{Code, Deadline, Error};
 use tracing::Instrument;
@@ -67,7 +68,7 @@ async fn once(
     let executed = exec
         .backend
         .executor
-        .execute(plan.action, must_run, deadline)
+        .execute(&Execution::new(plan.action, must_run), deadline)
         .instrument(info_span!("execute", action = %plan.action))
         .await
         .map_err(refused)?;

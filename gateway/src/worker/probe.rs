@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use goma_common::preset::OutputFields;
-use goma_common::reapi::{Backend, fetch_all};
+use goma_common::reapi::{Backend, Execution, fetch_all};
 use goma_common::shards::{Shards, Source, Trust};
 use goma_common::{Code, Deadline, Digest, Error, Result};
 use goma_proto::reapi::Directory;
@@ -39,7 +39,8 @@ impl Prober {
     ) -> Result<HashMap<String, Sha256>> {
         let action = self.upload(platform, roots, deadline).await?;
         // The worker is to look, not the cache.
-        let executed = self.backend.executor.execute(action, true, deadline).await?;
+        let executed =
+            self.backend.executor.execute(&Execution::new(action, true), deadline).await?;
         if executed.result.exit_code != 0 {
             return Err(Error::new(
                 Code::Unimplemented,

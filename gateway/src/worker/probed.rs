@@ -187,8 +187,7 @@ mod tests {
     use std::collections::VecDeque;
 
     use futures::future::{join_all, pending};
-    use goma_common::Digest;
-    use goma_common::reapi::{Executed, Executor};
+    use goma_common::reapi::{Executed, Execution, Executor};
     use goma_common::testing::ScriptedBackend;
     use goma_proto::reapi::{ActionResult, OutputFile};
 
@@ -207,7 +206,7 @@ mod tests {
 
     #[async_trait]
     impl Executor for Workers {
-        async fn execute(&self, _: Digest, _: bool, _: Deadline) -> Result<Executed> {
+        async fn execute(&self, _: &Execution, _: Deadline) -> Result<Executed> {
             let worker = {
                 let mut workers = self.0.lock().expect("no panic");
                 workers.1 += 1;

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use goma_common::cancel_only::{Cancel, CancelOnly};
 use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
 use goma_proto::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
 use goma_proto::bytestream::{
     QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
     WriteResponse,
 };
-use goma_proto::longrunning::{Operation, operation};
+use goma_proto::longrunning::operations_client::OperationsClient;
+use goma_proto::longrunning::operations_server::OperationsServer;
+use goma_proto::longrunning::{CancelOperationRequest, Operation, operation};
 use goma_proto::reapi::action_cache_client::ActionCacheClient;
 use goma_proto::reapi::action_cache_server::{ActionCache, ActionCacheServer};
 use goma_proto::reapi::capabilities_client::CapabilitiesClient;
@@ -66,7 +69,8 @@ impl CountingProxy {
             .add_service(cas.max_decoding_message_size(limit))
             .add_service(ByteStreamServer::new(calls.clone()).max_decoding_message_size(limit))
             .add_service(ActionCacheServer::new(calls.clone()).max_decoding_message_size(limit))
-            .add_service(ExecutionServer::new(calls).max_decoding_message_size(limit))
+            .add_service(ExecutionServer::new(calls.clone()).max_decoding_message_size(limit))
+            .add_service(OperationsServer::new(CancelOnly(calls)))
             .serve_with_incoming(incoming);
         let task = tokio::spawn(async move {
             if let Err(error) = server.await {
@@ -288,6 +292,16 @@ impl Execution for Calls {
                 operations.map(move |operation| operation.inspect(|one| count_end(&counters, one)));
             counted.boxed()
         }))
+    }
+}
+
+#[tonic::async_trait]
+impl Cancel for Calls {
+    async fn cancel(&self, name: String) -> Result<(), Status> {
+        self.counters.called("CancelOperation", 1, 0);
+        let mut operations = OperationsClient::new(self.channel.clone());
+        operations.cancel_operation(CancelOperationRequest { name }).await?;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Actions as checks want them: a script over a few files.
 
 use bytes::Bytes;
-use goma_common::reapi::{Executed, fetch_all};
+use goma_common::reapi::{Executed, Execution, fetch_all};
 use goma_common::{Digest, Result};
 use goma_proto::reapi::{
     Action, ActionResult, Command, Directory, DirectoryNode, FileNode, Platform, SymlinkNode,
@@ -139,7 +139,8 @@ impl Script {
 }
 
 pub(super) async fn execute(visited: &Visited, action: Digest, fresh: bool) -> Result<Executed> {
-    visited.backend.executor.execute(action, fresh, visited.deadline()).await
+    let execution = Execution::new(action, fresh);
+    visited.backend.executor.execute(&execution, visited.deadline()).await
 }
 
 /// The contents of an output; `None` when there is no such output.

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::stream::{StreamExt, iter, once};
+use futures::stream::iter;
+use goma_common::reapi::Upload;
 use goma_common::reapi::limits::{MAX_MESSAGE, PER_BLOB};
 use goma_common::{Code, Digest, Result, View};
 use goma_proto::bytestream::{QueryWriteStatusRequest, ReadRequest, WriteRequest};
@@ -72,9 +73,8 @@ async fn full_batch(visited: &Visited) -> Result<String> {
 
 async fn streams(visited: &Visited) -> Result<String> {
     let (digest, contents) = fresh(LARGE);
-    let (cas, wrote) = (visited.backend.cas.as_ref(), contents.clone());
-    let pieces = once(async move { Ok(wrote) }).boxed();
-    cas.upload_stream(digest, pieces, visited.deadline()).await?;
+    let cas = visited.backend.cas.as_ref();
+    cas.upload_stream(&Upload::of(digest, contents.clone()), visited.deadline()).await?;
     ensure(visited.has(digest).await?, "it does not have what it took")?;
     let read = goma_common::reapi::fetch_view(cas, View::whole(digest), visited.deadline()).await?;
     ensure(read == contents, "other bytes")?;
@@ -84,9 +84,8 @@ async fn streams(visited: &Visited) -> Result<String> {
 async fn stream_again(visited: &Visited) -> Result<String> {
     let (digest, contents) = fresh(5 << 20);
     for _ in 0..2 {
-        let contents = contents.clone();
-        let pieces = once(async move { Ok(contents) }).boxed();
-        visited.backend.cas.upload_stream(digest, pieces, visited.deadline()).await?;
+        let upload = Upload::of(digest, contents.clone());
+        visited.backend.cas.upload_stream(&upload, visited.deadline()).await?;
     }
     Ok("it is content".to_owned())
 }

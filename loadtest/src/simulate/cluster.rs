@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
-use goma_common::reapi::{Backend, Executor};
+use goma_common::reapi::{Backend, Execution, Executor};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result};
 use goma_gateway::ring::{Member as Place, Routed, Up, View};
@@ -188,7 +188,7 @@ impl Gateway {
             let why = format!("the CAS lacks {} blobs, and never loses any", lost.len());
             return Err(Error::new(Code::Internal, why));
         }
-        self.executor.execute(request.action, false, deadline).await?;
+        self.executor.execute(&Execution::new(request.action, false), deadline).await?;
         Ok(Answer::Object)
     }
 }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use goma_common::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+use goma_common::reapi::{
+    ActionCache, Backend, Cas, Executed, Execution, Executor, Health, Limits, Upload,
+};
 use goma_common::{Code, Deadline, Digest, Error, Result, View};
 use goma_proto::reapi::ActionResult;
 use tokio::time::sleep;
@@ -98,12 +100,7 @@ impl Cas for Farm {
         Ok(vec![Ok(()); blobs.len()])
     }
 
-    async fn upload_stream(
-        &self,
-        _: Digest,
-        _: BoxStream<'static, Result<Bytes>>,
-        _: Deadline,
-    ) -> Result<()> {
+    async fn upload_stream(&self, _: &Upload, _: Deadline) -> Result<()> {
         unexpected("all simulated blobs are small")
     }
 
@@ -131,7 +128,8 @@ impl ActionCache for Farm {
 
 #[async_trait]
 impl Executor for Farm {
-    async fn execute(&self, action: Digest, _: bool, _: Deadline) -> Result<Executed> {
+    async fn execute(&self, execution: &Execution, _: Deadline) -> Result<Executed> {
+        let action = execution.action;
         self.ledger.count(|counts| counts.execute += 1);
         self.call().await;
         if !self.state().blobs.contains(&action) {

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
-use goma_common::reapi::{ActionCache, Backend, Cas, Executed, Executor, Health, Limits};
+use goma_common::reapi::{
+    ActionCache, Backend, Cas, Executed, Execution, Executor, Health, Limits, Upload,
+};
 use goma_common::{Code, Deadline, Digest, Error, Result, View};
 use goma_proto::reapi::ActionResult;
 use tokio::time::{Instant, sleep};
@@ -171,15 +173,10 @@ impl Cas for Farm {
         Ok(taken)
     }
 
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        _: Deadline,
-    ) -> Result<()> {
-        let pieces: Vec<Bytes> = pieces.try_collect().await?;
-        self.travel(("stream", digest)).await?;
-        self.take(digest, pieces.concat().into())
+    async fn upload_stream(&self, upload: &Upload, _: Deadline) -> Result<()> {
+        let pieces: Vec<Bytes> = upload.read(0).try_collect().await?;
+        self.travel(("stream", upload.digest)).await?;
+        self.take(upload.digest, pieces.concat().into())
     }
 
     async fn download_batch(&self, digests: &[Digest], _: Deadline) -> Result<Vec<Result<Bytes>>> {
@@ -209,7 +206,8 @@ impl ActionCache for Farm {
 
 #[async_trait]
 impl Executor for Farm {
-    async fn execute(&self, action: Digest, fresh: bool, _: Deadline) -> Result<Executed> {
+    async fn execute(&self, execution: &Execution, _: Deadline) -> Result<Executed> {
+        let (action, fresh) = (execution.action, execution.skip_cache_lookup);
         self.checker.count("Execute");
         self.checker.execute(action);
         self.travel(("execute", action)).await?;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use goma_common::reapi::Cas;
+use goma_common::reapi::{Cas, Upload};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
@@ -146,13 +146,8 @@ impl Cas for Mortal {
         self.call(self.inner.upload_batch(blobs, by)).await
     }
 
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        by: Deadline,
-    ) -> Result<()> {
-        self.call(self.inner.upload_stream(digest, pieces, by)).await
+    async fn upload_stream(&self, upload: &Upload, by: Deadline) -> Result<()> {
+        self.call(self.inner.upload_stream(upload, by)).await
     }
 
     async fn download_batch(&self, digests: &[Digest], by: Deadline) -> Result<Vec<Result<Bytes>>> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use goma_common::reapi::Cas;
+use goma_common::reapi::{Cas, Upload};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
 use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, View};
@@ -120,13 +120,8 @@ impl Cas for Unasked {
         self.0.upload_batch(blobs, by).await
     }
 
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        by: Deadline,
-    ) -> Result<()> {
-        self.0.upload_stream(digest, pieces, by).await
+    async fn upload_stream(&self, upload: &Upload, by: Deadline) -> Result<()> {
+        self.0.upload_stream(upload, by).await
     }
 
     async fn download_batch(&self, digests: &[Digest], by: Deadline) -> Result<Vec<Result<Bytes>>> {

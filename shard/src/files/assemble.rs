@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use goma_common::digest::Hasher;
-use goma_common::reapi::{Backend, Cas, fetch_view, restarting};
+use goma_common::reapi::{Backend, Cas, Upload, fetch_view};
 use goma_common::{Code, Deadline, Digest, FileEntry, FileKey, Result, View};
 
 use crate::presence::Presence;
@@ -63,13 +63,27 @@ pub(super) async fn assemble(
         presence.confirm(vec![whole], epoch).await;
         return Ok(Some(whole));
     }
-    restarting("ByteStream.Write", whole, deadline, || {
-        let pieces = pieces(backend.cas.clone(), views.clone(), deadline);
-        backend.cas.upload_stream(whole, pieces, deadline)
-    })
-    .await?;
+    let cas = backend.cas.clone();
+    let upload =
+        Upload::new(whole, move |offset| pieces(cas.clone(), rest(&views, offset), deadline));
+    backend.cas.upload_stream(&upload, deadline).await?;
     presence.confirm(vec![whole], epoch).await;
     Ok(Some(whole))
+}
+
+/// What of these views, one after the other, lies beyond an offset. Pure.
+fn rest(views: &[View], offset: u64) -> Vec<View> {
+    let mut skipped = offset;
+    let mut rest = Vec::with_capacity(views.len());
+    for view in views {
+        let skip = skipped.min(view.length);
+        skipped -= skip;
+        if skip < view.length {
+            let (offset, length) = (view.offset + skip, view.length - skip);
+            rest.push(View { offset, length, ..*view });
+        }
+    }
+    rest
 }
 
 /// The pieces once more, one in memory at a time.
@@ -94,6 +108,20 @@ mod tests {
     fn chunk(offset: u64, length: u64) -> Option<FileEntry> {
         let digest = Digest { hash: [1; 32], size: length };
         Some(FileEntry::Chunk { view: View::whole(digest), offset })
+    }
+
+    #[test]
+    fn the_rest_of_some_views_begins_within_one() {
+        let view = |digest: u8, offset, length| View {
+            digest: Digest { hash: [digest; 32], size: 100 },
+            offset,
+            length,
+        };
+        let views = [view(1, 0, 10), view(2, 5, 20), view(3, 0, 30)];
+        assert_eq!(rest(&views, 0), views);
+        assert_eq!(rest(&views, 10), views[1..]);
+        assert_eq!(rest(&views, 17), [view(2, 12, 13), view(3, 0, 30)]);
+        assert_eq!(rest(&views, 60), []);
     }
 
     #[test]

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::stream::{StreamExt, once};
 use goma_common::backoff::Backoff;
-use goma_common::reapi::Backend;
 use goma_common::reapi::limits::PER_BLOB;
+use goma_common::reapi::{self, Backend};
 use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Digest, Error, Result};
 use tokio::sync::oneshot;
@@ -28,9 +27,6 @@ const QUESTION_MAX: usize = 4096;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stream of one large blob ends by then, broken ones included.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(300);
-/// Streams that may break before a blob is given up: with their delays, about as long as a backend
-/// takes to restart.
-const STREAM_TRIES: u32 = 9;
 /// Times that blobs of one batch are sent again which the backend did not take for a passing reason.
 const BLOB_TRIES: u32 = 4;
 
@@ -219,22 +215,9 @@ impl Calls {
 
     async fn stream(&self, upload: Upload) {
         let deadline = Deadline::after(STREAM_TIMEOUT);
-        let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(2));
-        let mut tried = 0;
-        let (epoch, outcome) = loop {
-            tried += 1;
-            let epoch = self.presence.epoch();
-            let contents = upload.contents.clone();
-            let pieces = once(async move { Ok(contents) }).boxed();
-            match self.backend.cas.upload_stream(upload.digest, pieces, deadline).await {
-                Err(error) if error.code.is_transient() && tried < STREAM_TRIES => {
-                    tracing::debug!(%error, tried, "upload broke, sending again");
-                    tokio::time::sleep(backoff.delay()).await;
-                }
-                outcome => break (epoch, outcome),
-            }
-        };
-        match outcome {
+        let epoch = self.presence.epoch();
+        let stream = reapi::Upload::of(upload.digest, upload.contents);
+        match self.backend.cas.upload_stream(&stream, deadline).await {
             Ok(()) => self.confirm(vec![(upload.digest, upload.answer)], epoch).await,
             Err(error) => end(upload.answer, Err(error)),
         }

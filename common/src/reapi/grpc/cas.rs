@@ -1,17 +1,12 @@
 //! FindMissingBlobs, BatchUpdateBlobs, BatchReadBlobs and ByteStream.
 
 use std::collections::HashMap;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::ready;
-use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use goma_proto::bytestream::ReadRequest;
 use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
-use goma_proto::bytestream::{ReadRequest, WriteRequest};
 use goma_proto::reapi::compressor::Value as Compressor;
 use goma_proto::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
 use goma_proto::reapi::{
@@ -19,19 +14,15 @@ use goma_proto::reapi::{
     batch_update_blobs_request, digest_function,
 };
 use goma_proto::rpc;
-use tokio::sync::oneshot;
 
 use super::{Grpc, MAX_RECEIVED, timed};
 use crate::deadline::Deadline;
 use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::{Code, Error, Result};
-use crate::reapi::Cas;
-use crate::reapi::compression;
 use crate::reapi::lane::Lane;
+use crate::reapi::{Cas, Upload, compression};
 
-/// Bytes of contents in one message of a ByteStream upload.
-const WRITE_PIECE: usize = 1 << 20;
 /// Digests in one FindMissingBlobs: about 80 bytes each, far below a message of 4 MiB.
 const FIND_MISSING_MAX: usize = 20_000;
 
@@ -83,40 +74,8 @@ impl Cas for Grpc {
         Ok(in_order(blobs.iter().map(|(digest, _)| *digest), |digest| told.get(digest).cloned()))
     }
 
-    async fn upload_stream(
-        &self,
-        digest: Digest,
-        pieces: BoxStream<'static, Result<Bytes>>,
-        deadline: Deadline,
-    ) -> Result<()> {
-        let id = fastrand::u128(..);
-        let compresses = self.compression.streams();
-        let kind = if compresses { "compressed-blobs/zstd" } else { "blobs" };
-        let resource = resource_name(&self.instance, &format!("uploads/{id:032x}/{kind}/{digest}"));
-        // A piece that cannot be had ends the stream early; why is told on the side, since a gRPC
-        // request stream has no way to fail.
-        let (failed, mut failure) = oneshot::channel();
-        // The size on the wire is known in the end only: an empty message then says that it is one.
-        let (pieces, size) = match compresses {
-            true => (compression::compress(pieces), None),
-            false => (pieces, Some(digest.size)),
-        };
-        let sent = Arc::new(AtomicU64::new(0));
-        let messages = write_messages(resource, size, pieces, failed, sent.clone());
-        let request = timed(messages, deadline);
-        let written = self.byte_stream().write(request).await;
-        if let Ok(error) = failure.try_recv() {
-            return Err(error);
-        }
-        match written {
-            Ok(response) => {
-                // What it took of a compressed stream some tell in bytes of the wire.
-                let whole = [digest.size, sent.load(Ordering::Relaxed)];
-                check_committed(response.into_inner().committed_size, whole)
-            }
-            Err(status) if status.code() == tonic::Code::AlreadyExists => Ok(()),
-            Err(status) => Err(status.into()),
-        }
+    async fn upload_stream(&self, upload: &Upload, deadline: Deadline) -> Result<()> {
+        self.write(upload, deadline).await
     }
 
     async fn download_batch(
@@ -190,88 +149,14 @@ impl Grpc {
             .max_decoding_message_size(MAX_RECEIVED)
     }
 
-    fn byte_stream(&self) -> ByteStreamClient<Lane> {
+    pub(super) fn byte_stream(&self) -> ByteStreamClient<Lane> {
         ByteStreamClient::new(self.bulk.clone()).max_decoding_message_size(MAX_RECEIVED)
     }
 }
 
 /// An empty instance name takes its slash along.
-fn resource_name(instance: &str, rest: &str) -> String {
+pub(super) fn resource_name(instance: &str, rest: &str) -> String {
     if instance.is_empty() { rest.to_owned() } else { format!("{instance}/{rest}") }
-}
-
-/// Cuts pieces into messages with offsets, the last one marked as such; where the size is not known,
-/// another one without contents comes last, unless a piece could not be had. Counts the bytes of the
-/// contents that were `sent`.
-fn write_messages(
-    resource: String,
-    size: Option<u64>,
-    pieces: BoxStream<'static, Result<Bytes>>,
-    failed: oneshot::Sender<Error>,
-    sent: Arc<AtomicU64>,
-) -> Messages {
-    let mut resource = Some(resource);
-    let mut offset = 0;
-    let last = size.is_none().then(|| Ok(Bytes::new()));
-    let messages = pieces
-        .chain(futures::stream::iter(last))
-        .scan(Some(failed), |failed, piece| {
-            ready(match piece {
-                Ok(piece) => Some(piece),
-                Err(error) => {
-                    if let Some(failed) = failed.take() {
-                        // Its receiver waits for as long as this stream lives.
-                        let _ = failed.send(error);
-                    }
-                    None
-                }
-            })
-        })
-        .flat_map(|piece| futures::stream::iter(split(piece)))
-        .map(move |piece| {
-            let write_offset = offset;
-            offset += piece.len() as u64;
-            sent.store(offset, Ordering::Relaxed);
-            WriteRequest {
-                resource_name: resource.take().unwrap_or_default(),
-                write_offset: i64::try_from(write_offset).unwrap_or(i64::MAX),
-                finish_write: size.map_or(piece.is_empty(), |size| offset == size),
-                data: piece.into(),
-            }
-        })
-        .boxed();
-    Messages(messages)
-}
-
-/// A stream with a name: the compiler cannot see that a boxed one without is `Send` across an await.
-struct Messages(BoxStream<'static, WriteRequest>);
-
-impl Stream for Messages {
-    type Item = WriteRequest;
-
-    fn poll_next(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<WriteRequest>> {
-        self.0.as_mut().poll_next(context)
-    }
-}
-
-fn split(mut piece: Bytes) -> Vec<Bytes> {
-    let mut parts = Vec::new();
-    while piece.len() > WRITE_PIECE {
-        parts.push(piece.split_to(WRITE_PIECE));
-    }
-    parts.push(piece);
-    parts
-}
-
-/// -1 is how a backend says "the blob was there already" without reading it.
-fn check_committed(committed: i64, whole: [u64; 2]) -> Result<()> {
-    if committed == -1 || u64::try_from(committed).is_ok_and(|bytes| whole.contains(&bytes)) {
-        return Ok(());
-    }
-    Err(Error::new(Code::Unavailable, format!("took {committed} of {} bytes", whole[0])))
 }
 
 fn check(status: Option<&rpc::Status>) -> Result<()> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use goma_proto::longrunning::{Operation, operation};
+use goma_proto::longrunning::operations_client::OperationsClient;
+use goma_proto::longrunning::{CancelOperationRequest, Operation, operation};
 use goma_proto::reapi::execution_client::ExecutionClient;
 use goma_proto::reapi::execution_stage::Value as Stage;
 use goma_proto::reapi::{
@@ -18,11 +19,10 @@ use super::missing::missing_blobs;
 use super::{Grpc, MAX_RECEIVED, timed};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
-use crate::digest::Digest;
 use crate::error::{Code, Error, Result};
 use crate::reapi::guard::Again;
 use crate::reapi::lane::Lane;
-use crate::reapi::{Executed, Executor};
+use crate::reapi::{Executed, Execution, Executor};
 
 /// Streams that may break, one after the other, before the action is given up. A stream that told
 /// us something in between starts the count anew.
@@ -38,28 +38,24 @@ const NAMELESS: Duration = Duration::from_secs(180);
 
 #[async_trait]
 impl Executor for Grpc {
-    async fn execute(
-        &self,
-        action: Digest,
-        skip_cache_lookup: bool,
-        deadline: Deadline,
-    ) -> Result<Executed> {
+    async fn execute(&self, execution: &Execution, deadline: Deadline) -> Result<Executed> {
         let mut run = Run {
             grpc: self,
+            execution,
             request: ExecuteRequest {
                 instance_name: self.instance.clone(),
-                skip_cache_lookup,
-                action_digest: Some(action.into()),
+                skip_cache_lookup: execution.skip_cache_lookup,
+                action_digest: Some(execution.action.into()),
                 digest_function: digest_function::Value::Sha256.into(),
                 inline_stdout: true,
                 inline_stderr: true,
                 ..Default::default()
             },
             deadline,
-            told: Told::default(),
+            stage: Stage::Unknown,
         };
         let done = deadline.bound("Execute", run.follow_through()).await;
-        done.map_err(|error| match (error.code, run.told.stage) {
+        done.map_err(|error| match (error.code, run.stage) {
             (Code::DeadlineExceeded, Stage::Queued) => error.context(
                 "backend: Execute: no worker took the action; does one have all of its platform \
                  properties?",
@@ -67,21 +63,29 @@ impl Executor for Grpc {
             _ => error.context("backend: Execute"),
         })
     }
+
+    async fn cancel(&self, execution: &Execution, deadline: Deadline) -> Result<()> {
+        let Some(name) = execution.operation() else { return Ok(()) };
+        let mut client = OperationsClient::new(self.executions.clone());
+        let cancel = client.cancel_operation(timed(CancelOperationRequest { name }, deadline));
+        let told = deadline.bound("CancelOperation", async { Ok(cancel.await?) }).await;
+        match told {
+            // It has ended by itself, or goes on to its end.
+            Err(error) if !matches!(error.code, Code::NotFound | Code::Unimplemented) => {
+                Err(error.context("backend: CancelOperation"))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// One action on its way.
 struct Run<'a> {
     grpc: &'a Grpc,
+    execution: &'a Execution,
     request: ExecuteRequest,
     deadline: Deadline,
-    told: Told,
-}
-
-/// What the backend last said of an action.
-#[derive(Default)]
-struct Told {
-    /// The operation's name; none at first.
-    name: String,
+    /// As the backend last said.
     stage: Stage,
 }
 
@@ -95,20 +99,20 @@ impl Run<'_> {
             let error = match self.stream().await {
                 Ok(stream) => {
                     scheduler.answered();
-                    match follow(stream, &mut self.told, &mut breaks).await {
+                    match self.follow(stream, &mut breaks).await {
                         Ok(Followed::ToEnd(operation)) => match executed(operation) {
                             // A scheduler that shuts down tells so of what it ran: that operation
                             // will never come to more.
                             Err(error) if is_unfinished(error.code) && given_up < MAX_GIVEN_UP => {
                                 given_up += 1;
-                                self.told.name.clear();
+                                self.execution.set_operation(None);
                                 Error { code: Code::Unavailable, ..error }
                             }
                             executed => return executed,
                         },
                         Ok(Followed::IntoSilence) => {
-                            let operation = &self.told.name;
-                            tracing::debug!(operation, "an execution is quiet, asking again");
+                            let operation = self.execution.operation();
+                            tracing::debug!(?operation, "an execution is quiet, asking again");
                             continue;
                         }
                         Err(error) => error,
@@ -116,13 +120,13 @@ impl Run<'_> {
                 }
                 Err(error) => error,
             };
-            let forgotten = !self.told.name.is_empty()
+            let forgotten = self.execution.operation().is_some()
                 && matches!(error.code, Code::NotFound | Code::Unimplemented);
             breaks += 1;
             let delay = if forgotten {
                 // The backend restarted or cannot wait: the same action again, which joins the run
                 // under way or finds its result.
-                self.told.name.clear();
+                self.execution.set_operation(None);
                 backoff.delay()
             } else {
                 match scheduler.failed(&error) {
@@ -145,13 +149,40 @@ impl Run<'_> {
 
     async fn stream(&self) -> Result<Streaming<Operation>> {
         let mut client = client(self.grpc.executions.clone());
-        let response = if self.told.name.is_empty() {
-            client.execute(timed(self.request.clone(), self.deadline)).await?
-        } else {
-            let request = WaitExecutionRequest { name: self.told.name.clone() };
-            client.wait_execution(timed(request, self.deadline)).await?
+        let response = match self.execution.operation() {
+            None => client.execute(timed(self.request.clone(), self.deadline)).await?,
+            Some(name) => {
+                let request = WaitExecutionRequest { name };
+                client.wait_execution(timed(request, self.deadline)).await?
+            }
         };
         Ok(response.into_inner())
+    }
+
+    /// Reads operations until one is done, or none comes for too long.
+    async fn follow(
+        &mut self,
+        mut stream: Streaming<Operation>,
+        breaks: &mut u32,
+    ) -> Result<Followed> {
+        let mut patience = if self.execution.operation().is_none() { NAMELESS } else { QUIET };
+        loop {
+            let Ok(next) = tokio::time::timeout(patience, stream.message()).await else {
+                return Ok(Followed::IntoSilence);
+            };
+            let Some(operation) = next? else {
+                return Err(Error::new(Code::Unavailable, "stream ended before the action did"));
+            };
+            if operation.done {
+                return Ok(Followed::ToEnd(operation));
+            }
+            self.stage = stage(&operation).unwrap_or(self.stage);
+            if !operation.name.is_empty() {
+                self.execution.set_operation(Some(&operation.name));
+                patience = QUIET;
+            }
+            *breaks = 0;
+        }
     }
 }
 
@@ -163,29 +194,6 @@ fn client(lane: Lane) -> ExecutionClient<Lane> {
 enum Followed {
     ToEnd(Operation),
     IntoSilence,
-}
-
-/// Reads operations until one is done, or none comes for too long.
-async fn follow(
-    mut stream: Streaming<Operation>,
-    told: &mut Told,
-    breaks: &mut u32,
-) -> Result<Followed> {
-    loop {
-        let patience = if told.name.is_empty() { NAMELESS } else { QUIET };
-        let Ok(next) = tokio::time::timeout(patience, stream.message()).await else {
-            return Ok(Followed::IntoSilence);
-        };
-        let Some(operation) = next? else {
-            return Err(Error::new(Code::Unavailable, "stream ended before the action did"));
-        };
-        if operation.done {
-            return Ok(Followed::ToEnd(operation));
-        }
-        told.stage = stage(&operation).unwrap_or(told.stage);
-        told.name = operation.name;
-        *breaks = 0;
-    }
 }
 
 /// The stage of an operation, if its backend tells.

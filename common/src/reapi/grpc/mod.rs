@@ -5,8 +5,10 @@ mod cas;
 mod executor;
 mod health;
 mod missing;
+mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::Limits;
 use super::compression::Compression;
@@ -29,6 +31,8 @@ pub(super) struct Grpc {
     pub(super) scheduler: Guard,
     pub(super) limits: Arc<Limits>,
     pub(super) compression: Arc<Compression>,
+    /// Whether uploads that broke may be gone on with, as far as known.
+    pub(super) resumes: AtomicBool,
 }
 
 /// A request that tells the other side how long we wait.

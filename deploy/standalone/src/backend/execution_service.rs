@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream};
+use goma_common::cancel_only::Cancel;
 use goma_common::{Code, Digest, Error, Result as Outcome};
 use goma_proto::longrunning::{self, operation};
 use goma_proto::protobuf::Any;
@@ -23,6 +24,7 @@ use super::rpc_status::{self, rpc_status};
 use super::store::Store;
 
 /// The service.
+#[derive(Clone)]
 pub(super) struct Execution {
     pub(super) executor: Arc<Executor>,
 }
@@ -70,6 +72,13 @@ impl execution_server::Execution for Execution {
     ) -> Result<Response<Operations>, Status> {
         let operation = self.executor.operations.find(&request.into_inner().name)?;
         Ok(Response::new(self.follow(&operation, Inline::default(), false)))
+    }
+}
+
+#[tonic::async_trait]
+impl Cancel for Execution {
+    async fn cancel(&self, name: String) -> Result<(), Status> {
+        Ok(self.executor.operations.cancel(&name)?)
     }
 }
 

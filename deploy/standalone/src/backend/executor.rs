@@ -60,6 +60,9 @@ impl Executor {
             () = self.stop.cancelled() => {
                 Err(Error::new(Code::Unavailable, "the backend is closing"))
             }
+            () = operation.cancelled.cancelled() => {
+                Err(Error::new(Code::Cancelled, "the operation was cancelled"))
+            }
             result = self.run_in_turn(&operation, &action, &mut rest) => result,
         };
         self.operations.finish(&operation, response(result));

@@ -8,6 +8,7 @@ use goma_common::{Code, Digest, Error, Result};
 use goma_proto::reapi::ExecuteResponse;
 use goma_proto::reapi::execution_stage::Value as Stage;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// How long, and how many at most, finished operations can be asked for.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -17,6 +18,8 @@ const MAX_REMEMBERED: usize = 1000;
 pub(super) struct Operation {
     pub(super) name: String,
     pub(super) action: Digest,
+    /// Ends it before its end.
+    pub(super) cancelled: CancellationToken,
     progress: watch::Sender<Progress>,
 }
 
@@ -131,6 +134,21 @@ impl Operations {
         operation.ok_or_else(|| Error::new(Code::NotFound, "no such operation"))
     }
 
+    /// Gives up the one of this name. No equal action joins it any more.
+    ///
+    /// # Errors
+    /// `NotFound` as [`find`](Self::find).
+    pub(super) fn cancel(&self, name: &str) -> Result<()> {
+        let operation = self.find(name)?;
+        let mut state = self.state();
+        let running = state.running.get(&operation.action);
+        if running.is_some_and(|running| Arc::ptr_eq(running, &operation)) {
+            state.running.remove(&operation.action);
+        }
+        operation.cancelled.cancel();
+        Ok(())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -141,7 +159,8 @@ impl State {
         // Not to be confused with one of before a restart.
         let name = format!("operations/{:016x}", fastrand::u64(..));
         let (progress, _) = watch::channel(Progress::Queued);
-        let operation = Arc::new(Operation { name, action, progress });
+        let operation =
+            Arc::new(Operation { name, action, cancelled: CancellationToken::new(), progress });
         self.by_name.insert(operation.name.clone(), Arc::clone(&operation));
         self.unfinished += 1;
         operation
@@ -177,6 +196,19 @@ mod tests {
         operations.finish(&first, ExecuteResponse::default());
         assert_ne!(begin(&operations, true).name, first.name);
         assert!(operations.find(&first.name).is_ok(), "finished ones are remembered");
+    }
+
+    #[test]
+    fn a_cancelled_one_is_joined_by_nobody() {
+        let operations = Operations::new(9);
+        let first = begin(&operations, true);
+        operations.cancel(&first.name).expect("it runs");
+        assert!(first.cancelled.is_cancelled());
+        let second = begin(&operations, true);
+        assert_ne!(second.name, first.name);
+        operations.finish(&first, ExecuteResponse::default());
+        assert_eq!(begin(&operations, true).name, second.name, "the end of the first is its own");
+        assert!(operations.cancel("operations/none").is_err());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn missing(digests: Vec<Digest>) -> Error {
         [one] => format!("missing blob {one}"),
         many => format!("missing {} blobs", many.len()),
     };
-    Error { code: Code::MissingBlobs, message, missing: digests }
+    Error { missing: digests, ..Error::new(Code::MissingBlobs, message) }
 }
 
 /// A digest that a message must have.

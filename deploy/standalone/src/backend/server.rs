@@ -4,8 +4,10 @@ use std::io;
 use std::sync::Arc;
 
 use futures::Stream;
+use goma_common::cancel_only::CancelOnly;
 use goma_common::drain::Drain;
 use goma_proto::bytestream::byte_stream_server::ByteStreamServer;
+use goma_proto::longrunning::operations_server::OperationsServer;
 use goma_proto::reapi::action_cache_server::ActionCacheServer;
 use goma_proto::reapi::capabilities_server::CapabilitiesServer;
 use goma_proto::reapi::content_addressable_storage_server::ContentAddressableStorageServer;
@@ -112,7 +114,9 @@ impl Backend {
         let bytes = ByteStreamServer::new(ByteStream { store: store() });
         let results = ActionCacheServer::new(ActionCache { store: store() });
         let executor = Arc::clone(&self.executor);
-        let execution = ExecutionServer::new(Execution { executor });
+        let execution = Execution { executor };
+        let operations = OperationsServer::new(CancelOnly(execution.clone()));
+        let execution = ExecutionServer::new(execution);
         Server::builder()
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(8 << 20)
@@ -123,6 +127,7 @@ impl Backend {
             .add_service(bytes.max_decoding_message_size(MAX_MESSAGE))
             .add_service(results.max_decoding_message_size(MAX_MESSAGE))
             .add_service(execution.max_decoding_message_size(MAX_MESSAGE))
+            .add_service(operations)
     }
 }
 

@@ -9,7 +9,9 @@ use clap::{Args, ValueEnum};
 use crate::error::{Code, Error, Result};
 use crate::preset::{Preset, Traits};
 use crate::print_config::Derived;
-use crate::reapi::{Address, Credentials, RemoteConfig, STREAMS, Tls, TokenFile};
+use crate::reapi::{
+    Address, Credentials, Grant, RemoteConfig, SCOPE, STREAMS, ServiceAccount, Tls, TokenFile,
+};
 
 /// The Remote Execution API backend. Flags of the original keep their names.
 #[derive(Clone, Debug, Args)]
@@ -112,6 +114,27 @@ pub struct CredentialArgs {
     /// File with a bearer token; read again when it changes
     #[arg(long, env = "GOMA_REMOTE_TOKEN_FILE", value_name = "FILE")]
     pub remote_token_file: Option<PathBuf>,
+    /// Key of a service account, JSON; read again for each token, and tokens are renewed in time
+    #[arg(
+        long,
+        env = "GOMA_SERVICE_ACCOUNT_JSON",
+        value_name = "FILE",
+        conflicts_with = "remote_token_file"
+    )]
+    pub service_account_json: Option<PathBuf>,
+    /// What tokens of the service account are good for; its key is exchanged for them where its file
+    /// says (token_uri)
+    #[arg(long, env = "GOMA_SERVICE_ACCOUNT_SCOPE", default_value = SCOPE, value_name = "SCOPE")]
+    pub service_account_scope: String,
+    /// Whom tokens of the service account are for, such as https://farm.example/: the account signs
+    /// them itself then, and nobody is asked
+    #[arg(
+        long,
+        env = "GOMA_SERVICE_ACCOUNT_AUDIENCE",
+        value_name = "AUDIENCE",
+        requires = "service_account_json"
+    )]
+    pub service_account_audience: Option<String>,
     /// Send headers and tokens also where the connection is not encrypted
     #[arg(long, env = "GOMA_REMOTE_INSECURE_CREDENTIALS")]
     pub remote_insecure_credentials: bool,
@@ -267,11 +290,21 @@ impl RemoteArgs {
             read("--remote-token-file", file)?;
             credentials.set_token(Arc::new(TokenFile::new(file.clone())));
         }
+        if let Some(file) = &args.service_account_json {
+            let grant = match &args.service_account_audience {
+                Some(audience) => Grant::Signed { audience: audience.clone() },
+                None => Grant::Exchanged { scope: args.service_account_scope.clone() },
+            };
+            let account = ServiceAccount::open(file.clone(), grant);
+            let account = account.map_err(|error| invalid("--service-account-json", error))?;
+            credentials.set_token(Arc::new(account));
+        }
         let plain = self.connections.insecure_remoteexec && !args.remote_insecure_credentials;
         if plain && !credentials.is_empty() {
             return Err(Error::new(
                 Code::InvalidArgument,
-                "--remote-header, --remote-token-file: --insecure-remoteexec would send them \
+                "--remote-header, --remote-token-file, --service-account-json: \
+                 --insecure-remoteexec would send them \
                  unencrypted; use TLS, or say --remote-insecure-credentials where nobody listens",
             ));
         }

@@ -87,7 +87,7 @@ impl<T: ?Sized> Retrying<T> {
         let mut call_guard = self.guard.begin();
         let mut backoff = Backoff::new(FIRST_DELAY, MAX_DELAY);
         let mut bounds = patience.bounds();
-        let mut tried = 0;
+        let (mut tried, mut before) = (0, None);
         let told = |error: Error| error.context(format_args!("backend: {what}"));
         loop {
             call_guard.pass(deadline).await.map_err(told)?;
@@ -114,11 +114,23 @@ impl<T: ?Sized> Retrying<T> {
                 _ => backoff.delay(),
             };
             if again == Again::No || tried >= self.tries || deadline.remaining() <= delay {
-                return Err(told(error));
+                return Err(told(with_reason(error, before)));
             }
             tracing::debug!(%error, what, tried, "backend call failed, trying again");
             tokio::time::sleep(delay).await;
+            before = Some(error);
         }
+    }
+}
+
+/// That time ran out says nothing of why: the failure before it does.
+fn with_reason(error: Error, before: Option<Error>) -> Error {
+    match before {
+        Some(before) if error.code == Code::DeadlineExceeded && before.code != error.code => {
+            let message = format!("{error}; before that: {before}");
+            Error { message, ..error }
+        }
+        _ => error,
     }
 }
 

@@ -136,8 +136,6 @@ pub(crate) struct ForeignArgs {
     pub(crate) exec_setup_timeout: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) exec_check_missing_timeout: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) service_account_json: Option<String>,
     #[arg(long, hide = true, alias = "whitelisted-users")]
     pub(crate) allowed_users: Option<String>,
     #[arg(long, hide = true)]
@@ -222,7 +220,6 @@ impl ProxyArgs {
             tracing::warn!("{flag} has no effect here: {instead}");
         }
         let unbuilt = [
-            (foreign.service_account_json.is_some(), "--service-account-json: service accounts"),
             (foreign.allowed_users.is_some(), "--allowed-users: identity"),
             (foreign.exec_config_file.is_some(), "--exec-config-file: the inventory"),
             (
@@ -302,7 +299,6 @@ mod tests {
     fn what_is_not_built_is_refused_by_name() {
         for (line, flag) in [
             ("remoteexec_proxy --whitelisted-users a@b", "--allowed-users"),
-            ("remoteexec_proxy --service-account-json f", "--service-account-json"),
             ("remoteexec_proxy --listen 0.0.0.0", "--listen"),
         ] {
             match parse(line).proxy.check() {

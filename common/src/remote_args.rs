@@ -82,6 +82,11 @@ pub struct ConnectionArgs {
     /// leads
     #[arg(long, env = "GOMA_REMOTE_CONNECTION_LIFE", default_value = "10m", value_parser = humantime::parse_duration, value_name = "TIME")]
     pub remote_connection_life: Duration,
+    /// After how long a question to the backend that has no answer is asked a second time, over
+    /// another connection; the twentieth part of its answers should take longer. One call in ten is
+    /// made again at most [default: never]
+    #[arg(long, env = "GOMA_REMOTE_HEDGE", value_parser = humantime::parse_duration, value_name = "TIME")]
+    pub remote_hedge: Option<Duration>,
 }
 
 /// Who we are to it.
@@ -212,6 +217,7 @@ impl RemoteArgs {
             tries: self.tries(),
             streams: self.connections.remote_streams.max(1),
             connection_life: self.connections.remote_connection_life,
+            hedge: self.connections.remote_hedge,
             batch_bytes: self.backend_batch_bytes.or(self.traits().batch_bytes),
             compression: self.backend_compression == Compress::Auto,
             ..RemoteConfig::plain(address, self.remote_instance_name.clone())

@@ -128,26 +128,14 @@ impl Gateway {
         Ok(Some(blob))
     }
 
-    /// A part of a blob; where the backend cannot read at an offset, the whole and then the part.
+    /// A blob or a part of one.
     async fn read(&self, view: View, deadline: Deadline) -> Result<Bytes> {
         if view.is_whole() {
             let digest: Digest = view.digest;
             let mut found = fetch_all(&self.backend, &[digest], deadline).await?;
             return Ok(found.remove(&digest).unwrap_or_default());
         }
-        let cas = self.backend.cas.as_ref();
-        match fetch_view(cas, view, deadline).await {
-            Err(error) if matches!(error.code, Code::DataLoss | Code::Unimplemented) => {
-                let whole = fetch_view(cas, View::whole(view.digest), deadline).await?;
-                let start = usize::try_from(view.offset).unwrap_or(usize::MAX);
-                let end = start.saturating_add(usize::try_from(view.length).unwrap_or(usize::MAX));
-                if end > whole.len() {
-                    return Err(error);
-                }
-                Ok(whole.slice(start..end))
-            }
-            result => result,
-        }
+        fetch_view(self.backend.cas.as_ref(), view, deadline).await
     }
 }
 

@@ -1,29 +1,24 @@
 //! How long a compile may take and how large its answer may be, whatever the backend does.
 
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
-use bytes::Bytes;
 use futures::future::pending;
 use futures::stream;
-use goma_common::drain::Drain;
 use goma_common::reapi::{ActionCache, Backend, Executed, Execution, Executor};
 use goma_common::testing::ScriptedBackend;
-use goma_common::{Deadline, Digest, FileKey};
-use goma_gateway::worker::Probed;
-use goma_gateway::{Gateway, GatewayConfig, app};
-use goma_proto::api::exec_req::Input;
+use goma_common::{Deadline, Digest};
+use goma_proto::api::ExecResp;
 use goma_proto::api::file_blob::BlobType;
-use goma_proto::api::{CommandSpec, ExecReq, ExecResp, FileBlob, ToolchainSpec};
-use goma_proto::reapi::{ActionResult, OutputFile};
-use http::{Request, StatusCode};
-use http_body_util::BodyExt;
-use prost::Message;
+use goma_proto::reapi::ActionResult;
+use http::StatusCode;
+use support::{compile, exec, gateway_to, output, post};
 use tokio::time::Instant;
-use tower::ServiceExt;
 
 /// The stock client gives up at 610 s.
 const ANSWERED: Duration = Duration::from_secs(601);
@@ -67,70 +62,8 @@ fn gateway(scripted: &ScriptedBackend) -> Router {
     gateway_to(scripted, Backend { executor: Arc::new(Endless), ..scripted.backend(0) })
 }
 
-fn gateway_to(scripted: &ScriptedBackend, backend: Backend) -> Router {
-    let shards = Arc::new(scripted.clone());
-    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-    let config = GatewayConfig::default();
-    app(Arc::new(Gateway::new(config, shards, backend, worker, Drain::new())))
-}
-
-fn input(name: &str, contents: &'static [u8]) -> Input {
-    Input {
-        filename: Some(name.to_owned()),
-        hash_key: Some(FileKey::of_file(contents).hex()),
-        content: Some(FileBlob {
-            blob_type: Some(BlobType::File.into()),
-            content: Some(Bytes::from_static(contents)),
-            file_size: Some(contents.len() as i64),
-            ..Default::default()
-        }),
-    }
-}
-
-/// A compile by a compiler of the client's own, expected to write these.
-fn compile(outputs: &[String]) -> Bytes {
-    let tool: &[u8] = b"#!/bin/sh\n";
-    let hash = Digest::of(tool).hex();
-    let request = ExecReq {
-        command_spec: Some(CommandSpec {
-            name: Some("gcc".to_owned()),
-            binary_hash: Some(hash.clone().into()),
-            local_compiler_path: Some("tools/gcc".to_owned()),
-            ..Default::default()
-        }),
-        arg: ["gcc", "-c", "a.c", "-o", "a.o"].map(ToOwned::to_owned).to_vec(),
-        cwd: Some("/home/a".to_owned()),
-        input: vec![input("a.c", b"int a;\n"), input("tools/gcc", tool)],
-        expected_output_files: outputs.to_vec(),
-        toolchain_included: Some(true),
-        toolchain_specs: vec![ToolchainSpec {
-            path: Some("tools/gcc".to_owned()),
-            hash: Some(hash),
-            size: Some(tool.len() as i64),
-            is_executable: Some(true),
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
-    request.encode_to_vec().into()
-}
-
-async fn post(app: &Router, body: Body) -> (StatusCode, Bytes) {
-    let request = Request::post("/cxx-compiler-service/e").body(body).expect("a request");
-    let Ok(response) = app.clone().oneshot(request).await;
-    let status = response.status();
-    (status, response.into_body().collect().await.expect("a body").to_bytes())
-}
-
 async fn answer(scripted: &ScriptedBackend, outputs: &[String]) -> ExecResp {
-    let (status, body) = post(&gateway(scripted), Body::from(compile(outputs))).await;
-    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
-    ExecResp::decode(body).expect("an ExecResp")
-}
-
-fn output(scripted: &ScriptedBackend, name: &str, contents: Vec<u8>) -> OutputFile {
-    let digest = Some(scripted.put(contents).into());
-    OutputFile { path: name.to_owned(), digest, ..Default::default() }
+    exec(&gateway(scripted), compile(outputs)).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -168,9 +101,7 @@ async fn an_action_cache_that_does_not_answer_costs_an_execution_and_no_compile(
     let backend = Backend { action_cache: Arc::new(Silent), executor, ..scripted.backend(0) };
     let started = Instant::now();
     let app = gateway_to(&scripted, backend);
-    let (status, body) = post(&app, Body::from(compile(&["a.o".to_owned()]))).await;
-    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
-    let answer = ExecResp::decode(body).expect("an ExecResp");
+    let answer = exec(&app, compile(&["a.o".to_owned()])).await;
     let result = answer.result.expect("a result");
     assert_eq!(result.output[0].blob.as_ref().expect("a blob").content(), b"object");
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());

@@ -15,6 +15,7 @@ use super::compression::Compression;
 use super::equals::Equals;
 use super::grpc::Grpc;
 use super::guard::Guard;
+use super::hedged::Hedged;
 use super::lane::{Lane, LaneConfig};
 use super::remote_config::{Address, RemoteConfig, Tls};
 use super::retry::Retrying;
@@ -43,7 +44,7 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     let guard = || Guard::new(budget.clone(), config.credentials.clone());
     let equals = equals(config);
     // Calls that last keep their streams; connections of their own leave the short calls undisturbed.
-    let grpc = Arc::new(Grpc {
+    let grpc = Grpc {
         told: match &config.address {
             Address::Network(names) => format!("backend {}", names.join(",")),
             Address::InProcess(_) => "embedded backend".to_owned(),
@@ -53,12 +54,16 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
         bulk: lane_to(config, &equals)?,
         executions: lane_to(config, &equals)?,
         // Schedulers are other machines than those of the CAS, with bad days of their own.
-        scheduler: guard(),
+        scheduler: Arc::new(guard()),
         limits: limits.clone(),
         compression: Arc::new(Compression::new(config.compression)),
-        resumes: AtomicBool::new(true),
-    });
-    let retrying = Retrying::new(grpc.clone(), grpc.clone(), limits.clone(), config.tries, guard());
+        resumes: Arc::new(AtomicBool::new(true)),
+    };
+    let other = Grpc { calls: lane_to(config, &equals)?, ..grpc.clone() };
+    let grpc = Arc::new(grpc);
+    let hedged = Hedged::new(grpc.clone(), Arc::new(other), config.hedge, budget.clone());
+    let retrying =
+        Retrying::new(Arc::new(hedged), grpc.clone(), limits.clone(), config.tries, guard());
     let retrying = Arc::new(retrying);
     Ok(Backend {
         cas: retrying.clone(),

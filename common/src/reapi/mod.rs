@@ -12,6 +12,7 @@ mod equals;
 mod execution;
 mod grpc;
 mod guard;
+mod hedged;
 mod lane;
 pub mod limits;
 mod remote_config;

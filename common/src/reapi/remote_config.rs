@@ -41,6 +41,8 @@ pub struct RemoteConfig {
     pub streams: usize,
     /// How long a connection takes new calls.
     pub connection_life: Duration,
+    /// After how long a question without an answer is asked a second time; `None` is never.
+    pub hedge: Option<Duration>,
     /// Bytes in a batch, whatever the backend says of itself.
     pub batch_bytes: Option<u64>,
     /// Whether to use zstd where the backend does.
@@ -59,6 +61,7 @@ impl RemoteConfig {
             tries: 5,
             streams: STREAMS,
             connection_life: CONNECTION_LIFE,
+            hedge: None,
             batch_bytes: None,
             compression: true,
         }

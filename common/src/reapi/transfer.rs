@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures::stream::{StreamExt, TryStreamExt};
 
 use super::limits::pack;
@@ -66,7 +66,7 @@ pub async fn fetch_all(
 }
 
 /// Downloads part of a blob into memory, starting anew when a stream breaks; a whole blob is
-/// verified.
+/// verified. Where the backend cannot read a part, it is read from the beginning.
 ///
 /// # Errors
 /// `NotFound` when the blob is gone, `DataLoss` when other bytes came.
@@ -74,7 +74,16 @@ pub async fn fetch_view(cas: &dyn Cas, view: View, deadline: Deadline) -> Result
     if view.length == 0 {
         return Ok(Bytes::new());
     }
-    restarting("ByteStream.Read", view.digest, deadline, || read_view(cas, view, deadline)).await
+    let read = || read_view(cas, view, deadline);
+    match restarting("ByteStream.Read", view.digest, deadline, read).await {
+        Err(error)
+            if !view.is_whole() && matches!(error.code, Code::DataLoss | Code::Unimplemented) =>
+        {
+            tracing::debug!(%error, "no part can be read: it is read from the beginning");
+            read_from_start(cas, view, deadline).await
+        }
+        read => read,
+    }
 }
 
 /// Carries a blob by a stream, beginning anew when one breaks: a few times, within the deadline.
@@ -145,18 +154,26 @@ pub async fn fetch_start(
     length: u64,
     deadline: Deadline,
 ) -> Result<Bytes> {
-    let length = usize::try_from(length)
+    read_from_start(cas, View { digest, offset: 0, length }, deadline).await
+}
+
+/// Reads a part without asking for one: some backends refuse to, and all bear a reader that leaves.
+async fn read_from_start(cas: &dyn Cas, view: View, deadline: Deadline) -> Result<Bytes> {
+    let length = usize::try_from(view.length)
         .map_err(|_| Error::new(Code::ResourceExhausted, "larger than memory"))?;
-    // Some backends refuse to read up to a limit; all bear a reader that leaves.
-    restarting("ByteStream.Read", digest, deadline, || async move {
-        let mut pieces = cas.download_stream(View::whole(digest), deadline).await?;
-        let mut start = BytesMut::new();
-        while start.len() < length {
+    restarting("ByteStream.Read", view.digest, deadline, || async move {
+        let mut pieces = cas.download_stream(View::whole(view.digest), deadline).await?;
+        let (mut skipped, mut part) = (0, BytesMut::new());
+        while part.len() < length {
             let ended = || Error::new(Code::Unavailable, "stream ended early");
-            let piece = pieces.next().await.ok_or_else(ended)??;
-            start.extend_from_slice(&piece[..piece.len().min(length - start.len())]);
+            let mut piece = pieces.next().await.ok_or_else(ended)??;
+            let before = (view.offset - skipped).min(piece.len() as u64);
+            skipped += before;
+            // No more than the piece's own length, which is a usize.
+            piece.advance(usize::try_from(before).unwrap_or(piece.len()));
+            part.extend_from_slice(&piece[..piece.len().min(length - part.len())]);
         }
-        Ok(start.freeze())
+        Ok(part.freeze())
     })
     .await
 }

@@ -28,6 +28,8 @@ pub enum Step {
     Queued,
     /// Word that it is under way.
     UnderWay,
+    /// Its name and nothing else.
+    Bare,
     /// Nothing, for good.
     Silence,
     /// The stream fails.
@@ -94,6 +96,7 @@ impl Executions {
                 match step {
                     Step::Queued => Ok(under_way(name, Stage::Queued)),
                     Step::UnderWay => Ok(under_way(name, Stage::Executing)),
+                    Step::Bare => Ok(Operation { name, ..Default::default() }),
                     Step::Silence => std::future::pending().await,
                     Step::Breaks(status) => Err(status),
                     Step::Done(response) => Ok(done(name, &response)),

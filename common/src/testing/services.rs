@@ -18,6 +18,7 @@ use goma_proto::rpc;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::ScriptedBackend;
+use super::quirks::Quirks;
 use super::server::deadline;
 use super::writes::Writes;
 use crate::digest::Digest;
@@ -35,6 +36,8 @@ pub struct Services {
     zstd: Arc<Mutex<Zstd>>,
     /// Writes by stream, those that go as zstd left out.
     pub writes: Writes,
+    /// What it does that other servers do not.
+    pub quirks: Quirks,
 }
 
 /// What went as zstd.
@@ -77,6 +80,7 @@ impl Services {
             capabilities: Arc::new(Mutex::new(capabilities)),
             zstd: Arc::default(),
             writes: Writes::default(),
+            quirks: Quirks::default(),
         }
     }
 
@@ -160,7 +164,9 @@ impl content_addressable_storage_server::ContentAddressableStorage for Services 
         &self,
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Answer<reapi::FindMissingBlobsResponse> {
-        let asked = request.into_inner().blob_digests;
+        let request = request.into_inner();
+        self.quirks.instance(&request.instance_name);
+        let asked = request.blob_digests;
         let asked: Vec<Digest> =
             asked.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
         let missing = self.backend.find_missing(&asked, deadline()).await?;
@@ -199,6 +205,7 @@ impl content_addressable_storage_server::ContentAddressableStorage for Services 
             request.digests.iter().map(|told| digest(Some(told))).collect::<Result<_, _>>()?;
         let read = self.backend.download_batch(&asked, deadline()).await?;
         let responses = asked.into_iter().zip(read).map(|(digest, read)| {
+            let read = self.quirks.forged(digest).map_or(read, Ok);
             let (data, error) = match read {
                 Ok(data) if zstd => (self.compress(digest, &data), None),
                 Ok(data) => (data.into(), None),
@@ -259,6 +266,12 @@ impl byte_stream_server::ByteStream for Services {
     async fn read(&self, request: Request<ReadRequest>) -> Answer<Self::ReadStream> {
         let request = request.into_inner();
         let digest = named(&request.resource_name)?;
+        self.quirks.resource(&request.resource_name);
+        self.quirks.limit(request.read_limit)?;
+        if let Some(forged) = self.quirks.forged(digest) {
+            let forged = stream::iter([Ok(ReadResponse { data: forged.into() })]);
+            return Ok(Response::new(forged.boxed()));
+        }
         let offset = u64::try_from(request.read_offset).unwrap_or(0).min(digest.size);
         let length = match u64::try_from(request.read_limit) {
             Ok(limit) if limit > 0 => limit.min(digest.size - offset),
@@ -284,6 +297,7 @@ impl byte_stream_server::ByteStream for Services {
         let first = requests.message().await?;
         let first = first.ok_or_else(|| Status::invalid_argument("an empty stream"))?;
         let digest = named(&first.resource_name)?;
+        self.quirks.resource(&first.resource_name);
         let contents = if first.resource_name.contains("compressed-blobs/zstd/") {
             let mut data = first.data;
             while let Some(more) = requests.message().await? {

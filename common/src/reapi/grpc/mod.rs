@@ -20,6 +20,7 @@ use crate::deadline::Deadline;
 const MAX_RECEIVED: usize = 16 << 20;
 
 /// The clients of one backend.
+#[derive(Clone)]
 pub(super) struct Grpc {
     /// Which backend this is, for people.
     pub(super) told: String,
@@ -28,11 +29,11 @@ pub(super) struct Grpc {
     pub(super) bulk: Lane,
     pub(super) executions: Lane,
     /// Of executions.
-    pub(super) scheduler: Guard,
+    pub(super) scheduler: Arc<Guard>,
     pub(super) limits: Arc<Limits>,
     pub(super) compression: Arc<Compression>,
     /// Whether uploads that broke may be gone on with, as far as known.
-    pub(super) resumes: AtomicBool,
+    pub(super) resumes: Arc<AtomicBool>,
 }
 
 /// A request that tells the other side how long we wait.

@@ -39,6 +39,12 @@ impl Described {
         }
     }
 
+    /// The answer to a request that is refused before anything was done for it; logged.
+    pub(crate) fn refused(&self, why: String) -> ExecResp {
+        self.log(&Err(Refusal::Impossible(why.clone())), Duration::ZERO);
+        bad_request(why, self)
+    }
+
     /// One line a person can read.
     pub(crate) fn log(&self, ended: &Result<Outcome, Refusal>, took: Duration) {
         let end = match ended {

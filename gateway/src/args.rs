@@ -1,6 +1,7 @@
 //! The flags of a gateway, wherever it runs: `remoteexec_proxy` has the same.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -11,6 +12,7 @@ use goma_common::remote_args::RemoteArgs;
 use humantime::parse_duration;
 
 use crate::config::{GatewayConfig, Timeouts};
+use crate::platforms::{ExecConfig, PlatformEntry};
 
 /// The platform property that says which system a worker runs.
 const OS_FAMILY: &str = "OSFamily";
@@ -65,6 +67,11 @@ struct CompileArgs {
     /// The fields by which outputs are asked for [default: the preset's]
     #[arg(long, env = "GOMA_GATEWAY_OUTPUT_FIELDS", value_enum)]
     output_fields: Option<OutputFields>,
+    /// TOML file of platforms by the dimensions that clients ask for, each with a backend and
+    /// properties; the flags say which backend holds the clients' files, and is used where none is
+    /// asked for
+    #[arg(long, env = "GOMA_GATEWAY_EXEC_CONFIG_FILE", value_name = "FILE")]
+    exec_config_file: Option<PathBuf>,
     /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
     #[arg(
         long,
@@ -140,6 +147,28 @@ impl GatewayArgs {
         derived
     }
 
+    /// The platforms of the file, if there is one.
+    ///
+    /// # Errors
+    /// Naming the file and the line.
+    pub fn exec_config(&self) -> Result<Option<ExecConfig>, Failure> {
+        let file = self.compiles.exec_config_file.as_ref();
+        file.map(|file| ExecConfig::read(file)).transpose().map_err(Failure::configuration)
+    }
+
+    /// The settings of a platform of the file, whose backend is like that. Flags that say what an
+    /// action is like are for the flags' own platform.
+    #[must_use]
+    pub fn platform_config(&self, traits: &Traits, platform: &PlatformEntry) -> GatewayConfig {
+        let properties = platform.properties.clone().into_iter().collect();
+        GatewayConfig {
+            platform_properties: with_os_family(properties, traits),
+            absolute_paths: platform.absolute_paths.unwrap_or(traits.absolute_paths),
+            output_fields: platform.output_fields.unwrap_or(traits.output_fields),
+            ..self.config(traits)
+        }
+    }
+
     /// The settings. `traits` are what the backend is like where no flag says it.
     #[must_use]
     pub fn config(&self, traits: &Traits) -> GatewayConfig {
@@ -148,17 +177,8 @@ impl GatewayArgs {
         if !image.is_empty() {
             platform_properties.push(("container-image".to_owned(), image.clone()));
         }
-        if let Some(family) = traits.os_family {
-            match platform_properties.iter().position(|(name, _)| name == OS_FAMILY) {
-                Some(given) if platform_properties[given].1.is_empty() => {
-                    platform_properties.remove(given);
-                }
-                Some(_) => {}
-                None => platform_properties.push((OS_FAMILY.to_owned(), family.to_owned())),
-            }
-        }
         GatewayConfig {
-            platform_properties,
+            platform_properties: with_os_family(platform_properties, traits),
             absolute_paths: self.compiles.absolute_paths.unwrap_or(traits.absolute_paths),
             output_fields: self.compiles.output_fields.unwrap_or(traits.output_fields),
             missing_input_limit: self.compiles.exec_missing_input_limit,
@@ -174,6 +194,20 @@ impl GatewayArgs {
             ..GatewayConfig::default()
         }
     }
+}
+
+/// With the system of a backend's preset, unless it is given; an empty one leaves it out.
+fn with_os_family(mut properties: Vec<(String, String)>, traits: &Traits) -> Vec<(String, String)> {
+    if let Some(family) = traits.os_family {
+        match properties.iter().position(|(name, _)| name == OS_FAMILY) {
+            Some(given) if properties[given].1.is_empty() => {
+                properties.remove(given);
+            }
+            Some(_) => {}
+            None => properties.push((OS_FAMILY.to_owned(), family.to_owned())),
+        }
+    }
+    properties
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {

@@ -4,18 +4,21 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use goma_common::shards::{Blob, Shards, Source, Trust};
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, View};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
 use quick_cache::sync::Cache;
 
 use crate::file_blob::VerifiedBlob;
+use crate::place::Place;
 
 /// Keys and contents of files, for Exec, StoreFile and LookupFile alike.
 pub struct Files {
     shards: Arc<dyn Shards>,
     /// Mappings are always true, so this needs no expiry.
-    keys: Cache<FileKey, FileEntry>,
+    keys: Arc<Cache<FileKey, FileEntry>>,
     /// Large outputs whose pieces the shards were told of.
-    views: Cache<Digest, Arc<[FileKey]>>,
+    views: Arc<Cache<Digest, Arc<[FileKey]>>>,
+    /// Where outputs are, and where clients will ask for them, if that is not the same.
+    brought: Option<(Place, Place)>,
 }
 
 /// Large outputs are few.
@@ -25,7 +28,32 @@ impl Files {
     /// Over these shards, with at most so many keys in memory.
     #[must_use]
     pub fn new(shards: Arc<dyn Shards>, cache_entries: usize) -> Self {
-        Self { shards, keys: Cache::new(cache_entries), views: Cache::new(VIEWS) }
+        let (keys, views) = (Arc::new(Cache::new(cache_entries)), Arc::new(Cache::new(VIEWS)));
+        Self { shards, keys, views, brought: None }
+    }
+
+    /// The same files, for compiles whose outputs are elsewhere.
+    pub(crate) fn brought_from(&self, elsewhere: Place, home: Place) -> Self {
+        Self {
+            shards: self.shards.clone(),
+            keys: self.keys.clone(),
+            views: self.views.clone(),
+            brought: Some((elsewhere, home)),
+        }
+    }
+
+    /// Has an output where clients ask for it.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone, or as the backends said.
+    pub(crate) async fn bring(&self, digest: Digest, deadline: Deadline) -> Result<()> {
+        let Some((elsewhere, home)) = &self.brought else { return Ok(()) };
+        let (wanted, source) = (Blob { digest, contents: None }, Source::default());
+        let missing = home.shards.ensure(vec![wanted], Trust::Presence, source, deadline).await?;
+        match home.bring(&missing, elsewhere, source, deadline).await?.is_empty() {
+            true => Ok(()),
+            false => Err(Error::new(Code::NotFound, format!("output {digest} is gone"))),
+        }
     }
 
     /// What the keys stand for; `None` where nobody knows.

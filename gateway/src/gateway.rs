@@ -7,14 +7,19 @@ use goma_common::drain::Drain;
 use goma_common::reapi::Backend;
 use goma_common::shards::Shards;
 use goma_common::{Deadline, Result};
+use goma_proto::api::{ExecReq, ExecResp};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
+use crate::answer::Described;
+use crate::carried::Carried;
 use crate::config::GatewayConfig;
 use crate::exec::Exec;
 use crate::files::Files;
 use crate::joined::Joined;
+use crate::place::Place;
+use crate::platforms::{Platform, Platforms};
 use crate::worker::WorkerFiles;
 
 /// A backend's health is asked at most this often, however many probe us.
@@ -24,7 +29,8 @@ const HEALTH_LIFE: Duration = Duration::from_secs(1);
 pub struct Gateway {
     pub(crate) config: Arc<GatewayConfig>,
     pub(crate) admission: Admission,
-    pub(crate) exec: Exec,
+    exec: Exec,
+    platforms: Platforms,
     pub(crate) files: Arc<Files>,
     pub(crate) backend: Backend,
     pub(crate) drain: Drain,
@@ -42,10 +48,7 @@ impl Gateway {
         drain: Drain,
     ) -> Self {
         let config = Arc::new(config);
-        let backend = Backend {
-            executor: Arc::new(Joined::new(backend.executor.clone(), shards.clone())),
-            ..backend
-        };
+        let backend = joined(backend, &shards);
         let files = Arc::new(Files::new(shards.clone(), config.key_cache_entries));
         Self {
             admission: Admission::new(
@@ -54,11 +57,43 @@ impl Gateway {
                 config.admission_wait,
             ),
             exec: Exec::new(config.clone(), shards, backend.clone(), worker, files.clone()),
+            platforms: Platforms::default(),
             files,
             backend,
             drain,
             config,
             health: Mutex::default(),
+        }
+    }
+
+    /// The same gateway, with these platforms beside its own.
+    #[must_use]
+    pub fn with_platforms(mut self, platforms: Vec<Platform>) -> Self {
+        let home = self.exec.place();
+        for Platform { dimensions, config, place } in platforms {
+            let config = Arc::new(config);
+            let (place, files) = match place {
+                None => (home.clone(), self.files.clone()),
+                Some(to) => {
+                    let to = Place { backend: joined(to.backend, &to.shards), ..to };
+                    let files = Arc::new(self.files.brought_from(to.clone(), home.clone()));
+                    let carried = Carried { home: home.clone(), to: to.clone() };
+                    (Place { shards: Arc::new(carried), ..to }, files)
+                }
+            };
+            let exec = Exec::new(config, place.shards, place.backend, place.worker, files);
+            self.platforms.0.push((dimensions, exec));
+        }
+        self
+    }
+
+    /// A compile, on the platform that it is for.
+    pub(crate) async fn compile(&self, request: ExecReq, deadline: Deadline) -> Result<ExecResp> {
+        let wanted = request.requester_info.as_ref();
+        let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
+        match self.platforms.choose(wanted) {
+            Ok(exec) => exec.unwrap_or(&self.exec).serve(request, deadline).await,
+            Err(why) => Ok(Described::of(&request).refused(why)),
         }
     }
 
@@ -78,4 +113,10 @@ impl Gateway {
         *health = Some((Instant::now(), now.clone()));
         now
     }
+}
+
+/// A backend that runs equal actions under way once.
+fn joined(backend: Backend, shards: &Arc<dyn Shards>) -> Backend {
+    let executor = Arc::new(Joined::new(backend.executor.clone(), shards.clone()));
+    Backend { executor, ..backend }
 }

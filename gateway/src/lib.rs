@@ -4,7 +4,7 @@
 //! compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
 //! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
 //! workers have under their system directories; [`ring`] is all shards of a cluster as one, for the
-//! program `goma-gateway`.
+//! program `goma-gateway`; [`platforms`] are several backends in place of one.
 //!
 //! A gateway keeps nothing between requests but caches. It meets the shards only behind the trait
 //! [`goma_common::shards::Shards`].
@@ -12,6 +12,7 @@
 mod admission;
 mod answer;
 pub mod args;
+mod carried;
 mod cli;
 mod command;
 mod command_blob;
@@ -26,6 +27,8 @@ mod joined;
 mod outcome;
 mod output_views;
 mod paths;
+mod place;
+pub mod platforms;
 mod readiness;
 mod refusal;
 pub mod ring;
@@ -41,5 +44,6 @@ pub use files::Files;
 pub use gateway::Gateway;
 pub use http::app;
 pub use joined::Joined;
+pub use place::Place;
 pub use run::run;
 pub use server::serve;

@@ -93,6 +93,7 @@ async fn record(
     let manifest =
         FileEntry::Manifest { size: digest.size, chunks: chunks.clone(), whole: Some(digest) };
     entries.push((FileKey::of_manifest(digest.size, &chunks), manifest));
+    files.bring(digest, deadline).await?;
     files.record(entries, deadline).await?;
     files.remember_view(digest, chunks.clone());
     Ok(chunks)

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Backend};
+use goma_common::remote_args::RemoteArgs;
+use goma_common::{Code, Error};
 use tokio::net::TcpListener;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, ShardArgs};
 use crate::config::GatewayConfig;
 use crate::doctor;
 use crate::gateway::Gateway;
+use crate::place::Place;
+use crate::platforms;
 use crate::readiness::Readiness;
-use crate::ring::{Membership, Routed};
+use crate::ring::{MemberList, Membership, Routed};
 use crate::worker::Probed;
 
 /// Runs the program to its end.
@@ -40,22 +44,59 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let listener = TcpListener::bind(cli.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
 
-    // The backend's name is part of what the shards are asked: their facts are about theirs.
-    let told = cli.remote.told();
-    let membership = Membership::start(list, told.clone());
-    let shards = Arc::new(Routed::new(membership.view()));
-    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+    let exec_config = cli.gateway.exec_config()?;
+    let Ring { membership, place: Place { backend, shards, worker } } =
+        Ring::start(list, &cli.remote, backend);
     let health = Readiness { backend: backend.health.clone(), view: membership.view() };
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
         key_cache_entries: cli.key_cache_entries.max(1),
         ..cli.gateway.config(&cli.remote.traits())
     };
-    let gateway = Arc::new(Gateway::new(config, shards, backend, worker, drain));
+    let gateway = Gateway::new(config, shards, backend, worker, drain);
+    // Kept while we serve.
+    let mut rings = Vec::new();
+    let platforms =
+        platforms::placed(&cli.gateway, exec_config, &cli.remote.traits(), |name, table| {
+            let RingArgs { shards, remote } = platforms::entry(name, table)?;
+            let list =
+                shards.list().map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
+            let ring = Ring::start(list, &remote, reapi::connect(&remote.config()?)?);
+            let place = ring.place.clone();
+            rings.push(ring);
+            Ok((place, remote.traits()))
+        });
+    let gateway = gateway.with_platforms(platforms.map_err(Failure::configuration)?);
+    let gateway = Arc::new(gateway);
 
-    tracing::info!(%address, backend = told, "listening");
+    tracing::info!(%address, backend = cli.remote.told(), "listening");
     let served = crate::server::serve(gateway, listener).await;
     signals.abort();
     tracing::info!("ended");
     served.map_err(failed)
+}
+
+/// A backend and the ring of its shards, which is kept for as long as this is.
+struct Ring {
+    membership: Membership,
+    place: Place,
+}
+
+impl Ring {
+    fn start(list: MemberList, remote: &RemoteArgs, backend: Backend) -> Self {
+        // The backend's name is part of what the shards are asked: their facts are about theirs.
+        let membership = Membership::start(list, remote.told());
+        let shards = Arc::new(Routed::new(membership.view()));
+        let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+        Self { membership, place: Place { backend, shards, worker } }
+    }
+}
+
+/// A backend of the file, with shards of its own.
+#[derive(clap::Args)]
+struct RingArgs {
+    #[command(flatten)]
+    shards: ShardArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }

@@ -8,7 +8,7 @@ use goma_common::program::Failure;
 use crate::facts::RedisConfig;
 
 /// Where facts are kept.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Redis or Valkey")]
 pub struct RedisArgs {
     /// redis://HOST:PORT or rediss://HOST:PORT; repeated, the nodes of a Redis Cluster [default:

@@ -138,8 +138,6 @@ pub(crate) struct ForeignArgs {
     pub(crate) exec_check_missing_timeout: Option<String>,
     #[arg(long, hide = true, alias = "whitelisted-users")]
     pub(crate) allowed_users: Option<String>,
-    #[arg(long, hide = true)]
-    pub(crate) exec_config_file: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub(crate) insecure_skip_verify: bool,
     #[arg(long, hide = true, env = "REDISHOST")]
@@ -221,7 +219,6 @@ impl ProxyArgs {
         }
         let unbuilt = [
             (foreign.allowed_users.is_some(), "--allowed-users: identity"),
-            (foreign.exec_config_file.is_some(), "--exec-config-file: the inventory"),
             (
                 foreign.insecure_skip_verify,
                 "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
@@ -237,12 +234,13 @@ impl ProxyArgs {
     ///
     /// # Errors
     /// Naming the flag whose file cannot be read.
-    pub(crate) fn redis(&mut self, namespace: &str) -> Result<Option<RedisConfig>, Failure> {
-        if let (true, Some(host)) = (self.redis.redis_url.is_empty(), &self.foreign.redis_host) {
+    pub(crate) fn redis(&self, namespace: &str) -> Result<Option<RedisConfig>, Failure> {
+        let mut redis = self.redis.clone();
+        if let (true, Some(host)) = (redis.redis_url.is_empty(), &self.foreign.redis_host) {
             let port = self.foreign.redis_port.as_deref().unwrap_or("6379");
-            self.redis.redis_url.push(format!("redis://{host}:{port}"));
+            redis.redis_url.push(format!("redis://{host}:{port}"));
         }
-        self.redis.config(namespace)
+        redis.config(namespace)
     }
 }
 
@@ -289,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_originals_variables_name_a_redis() {
-        let mut proxy = parse("remoteexec_proxy --redis-host cache --redis-port 7000").proxy;
+        let proxy = parse("remoteexec_proxy --redis-host cache --redis-port 7000").proxy;
         let redis = proxy.redis("backend").expect("reads").expect("Redis");
         assert_eq!(redis.urls, ["redis://cache:7000"]);
         assert!(parse("remoteexec_proxy").proxy.redis("backend").expect("reads").is_none());

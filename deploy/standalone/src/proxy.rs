@@ -5,16 +5,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use goma_common::Digest;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::preset::{AbsolutePaths, Preset, Traits};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Address, RemoteConfig};
+use goma_common::remote_args::RemoteArgs;
+use goma_common::{Code, Error};
 use goma_gateway::doctor;
 use goma_gateway::worker::{Probed, WorkerFiles};
-use goma_gateway::{Gateway, GatewayConfig};
-use goma_shard::facts::{Embedded, Facts, Redis};
-use goma_shard::{LocalShard, ShardConfig};
+use goma_gateway::{Gateway, GatewayConfig, Place, platforms};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -25,6 +24,7 @@ use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use crate::args::{self, BackendArgs, BackendCommand, Cli, Command, ProxyArgs};
 use crate::backend::{Backend, Config as BackendConfig, SandboxMode};
 use crate::own_disk::OwnDisk;
+use crate::own_shards::OwnShards;
 
 /// Beside the shard's own memory in the same process the gateway's needs no more.
 const KEY_CACHE_ENTRIES: usize = 200_000;
@@ -65,33 +65,19 @@ async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Fail
     served.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
 }
 
-async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
+async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
     let address = listener.local_addr().map_err(Failure::start)?;
 
     let side = match &args.remote.remoteexec_addr {
-        Some(name) => Side::remote(&args, name)?,
+        Some(_) => Side::remote(&args)?,
         None => Side::embedded(&args, &data_dir).await?,
     };
-    let presence_life = args.redis.presence_life;
-    let facts: Arc<dyn Facts> = match args.redis(&side.told)? {
-        Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
-        None => {
-            let file = data_dir.join(format!("facts-{}.redb", side.name));
-            Arc::new(Embedded::open(&file, presence_life).map_err(Failure::start)?)
-        }
-    };
-    let shard_config = ShardConfig {
-        memory_entries: args.max_digest_cache_entries.max(1),
-        presence_life,
-        max_upload_bytes: 512 << 20,
-        contents_memory: args.contents_memory_bytes,
-        contents_disk: None,
-    };
-    let shard = LocalShard::start(shard_config, facts.clone(), side.backend.clone());
-    let shards = Arc::new(shard.map_err(Failure::start)?);
+    let exec_config = args.gateway.exec_config()?;
+    let mut own = OwnShards::new(&args, data_dir.clone());
+    let shards = own.open(&side.told, side.backend.clone())?;
     let worker = match side.own_disk {
         Some(disk) => disk,
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
@@ -100,11 +86,21 @@ async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
         ..args.gateway.config(&side.traits)
     };
-    let gateway = Arc::new(Gateway::new(config, shards, side.backend, worker, drain));
+    let platforms = platforms::placed(&args.gateway, exec_config, &side.traits, |name, table| {
+        let remote: RemoteArgs = platforms::entry(name, table)?;
+        let backend = reapi::connect(&remote.config()?)?;
+        let shards = own.open(&remote.told(), backend.clone());
+        let shards = shards.map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
+        let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+        Ok((Place { backend, shards, worker }, remote.traits()))
+    });
+    let platforms = platforms.map_err(Failure::configuration)?;
+    let gateway = Gateway::new(config, shards, side.backend, worker, drain);
+    let gateway = Arc::new(gateway.with_platforms(platforms));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
     let served = goma_gateway::serve(gateway, listener).await;
-    facts.flush().await;
+    own.flush().await;
     if let Some(embedded) = side.embedded {
         embedded.stop().await;
     }
@@ -115,9 +111,7 @@ async fn serve_proxy(mut args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
 /// The backend's side of the proxy.
 struct Side {
     backend: reapi::Backend,
-    /// Sets its facts apart from other backends'.
-    name: String,
-    /// For the log.
+    /// For the log, and to set its facts apart from other backends'.
     told: String,
     /// What it is like, where no flag says it.
     traits: Traits,
@@ -126,13 +120,11 @@ struct Side {
 }
 
 impl Side {
-    fn remote(args: &ProxyArgs, name: &str) -> Result<Self, Failure> {
+    fn remote(args: &ProxyArgs) -> Result<Self, Failure> {
         let config = args.remote.config().map_err(Failure::configuration)?;
-        let told = format!("{name}, instance {:?}", config.instance);
         Ok(Self {
             backend: reapi::connect(&config).map_err(Failure::configuration)?,
-            name: Digest::of(told.as_bytes()).hex()[..16].to_owned(),
-            told,
+            told: args.remote.told(),
             traits: args.remote.traits(),
             own_disk: None,
             embedded: None,
@@ -154,7 +146,6 @@ impl Side {
         };
         Ok(Self {
             backend: reapi::connect(&config).map_err(Failure::configuration)?,
-            name: "embedded".to_owned(),
             told: "embedded".to_owned(),
             traits: Traits { absolute_paths, ..Preset::Generic.traits() },
             own_disk: Some(Arc::new(own_disk)),

@@ -50,6 +50,7 @@ use crate::answer;
 use crate::config::GatewayConfig;
 use crate::files::Files;
 use crate::outcome::Outcome;
+use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
@@ -75,6 +76,12 @@ impl Exec {
         files: Arc<Files>,
     ) -> Self {
         Self { config, shards, backend, worker, files }
+    }
+
+    /// Where it runs compiles.
+    pub(crate) fn place(&self) -> Place {
+        let (backend, shards) = (self.backend.clone(), self.shards.clone());
+        Place { backend, shards, worker: self.worker.clone() }
     }
 
     /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an

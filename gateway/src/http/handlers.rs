@@ -39,9 +39,8 @@ pub(super) async fn ping(State(gateway): Shared) -> Response<Body> {
 
 /// Exec: a compile.
 pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve = serve(&gateway, request, |request: ExecReq, deadline| {
-        gateway.exec.serve(request, deadline)
-    });
+    let serve =
+        serve(&gateway, request, |request: ExecReq, deadline| gateway.compile(request, deadline));
     serve.instrument(info_span!("exec")).await
 }
 

@@ -1,0 +1,154 @@
+//! The file that lists platforms and backends, in TOML.
+//!
+//! ```toml
+//! [[platform]]
+//! dimensions = ["os:linux", "pool:big"]
+//! backend = "big"
+//! properties = { container-image = "docker://builder@sha256:..." }
+//!
+//! [backend.big]
+//! remoteexec-addr = "big-1:443,big-2:443"
+//! backend-preset = "buildbarn"
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::ValueEnum;
+use goma_common::preset::{AbsolutePaths, OutputFields};
+use goma_common::{Code, Error, Result};
+use serde::{Deserialize, Deserializer, de};
+
+/// What the file says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecConfig {
+    /// Platforms, in the order in which they are tried.
+    #[serde(default, rename = "platform")]
+    pub platforms: Vec<PlatformEntry>,
+    /// Backends by name: each key is a flag, without its dashes.
+    #[serde(default, rename = "backend")]
+    pub backends: BTreeMap<String, toml::Table>,
+}
+
+/// One kind of workers.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct PlatformEntry {
+    /// What clients may ask of them.
+    pub dimensions: Vec<String>,
+    /// Its backend; without one that of the flags.
+    pub backend: Option<String>,
+    /// Platform properties of its actions.
+    #[serde(default)]
+    pub properties: BTreeMap<String, String>,
+    /// As the flag; without it as the backend's preset says.
+    #[serde(default, deserialize_with = "value_of_flag")]
+    pub absolute_paths: Option<AbsolutePaths>,
+    /// As the flag; without it as the backend's preset says.
+    #[serde(default, deserialize_with = "value_of_flag")]
+    pub output_fields: Option<OutputFields>,
+}
+
+impl ExecConfig {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the file, the line and what is wrong with it.
+    pub fn read(file: &Path) -> Result<Self> {
+        let invalid = |why: &dyn std::fmt::Display| {
+            let message = format!("--exec-config-file {}: {why}", file.display());
+            Error::new(Code::InvalidArgument, message)
+        };
+        let text = std::fs::read_to_string(file).map_err(|error| invalid(&error))?;
+        Self::parse(&text).map_err(|why| invalid(&why))
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let config: Self = toml::from_str(text).map_err(|error| told(text, &error))?;
+        if config.platforms.is_empty() {
+            return Err("it lists no [[platform]]".to_owned());
+        }
+        for (platform, number) in config.platforms.iter().zip(1..) {
+            if platform.dimensions.is_empty() {
+                let why = "dimensions: name one at least, such as \"os:linux\"";
+                return Err(format!("platform {number}: {why}"));
+            }
+            if let Some(name) = &platform.backend
+                && !config.backends.contains_key(name)
+            {
+                return Err(format!("platform {number}: there is no [backend.{name}]"));
+            }
+        }
+        let is_used = |name: &String| {
+            config.platforms.iter().any(|platform| platform.backend.as_ref() == Some(name))
+        };
+        match config.backends.keys().find(|name| !is_used(name)) {
+            Some(name) => Err(format!("[backend.{name}]: no platform uses it")),
+            None => Ok(config),
+        }
+    }
+}
+
+/// The line, and what is wrong there; not what stands there, which may be a secret.
+fn told(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    format!("line {line}: {}", error.message())
+}
+
+fn value_of_flag<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    let text = String::deserialize(from)?;
+    T::from_str(&text, false).map(Some).map_err(|_| {
+        let values = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+        let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+        de::Error::custom(format!("{text:?} is none of {}", names.join(", ")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn platforms_and_backends_are_read() {
+        let config = ExecConfig::parse(
+            "[[platform]]\n\
+             dimensions = [\"os:linux\", \"pool:big\"]\n\
+             backend = \"big\"\n\
+             properties = { container-image = \"docker://b\", OSFamily = \"linux\" }\n\
+             absolute-paths = \"property\"\n\
+             [[platform]]\n\
+             dimensions = [\"os:linux\"]\n\
+             [backend.big]\n\
+             remoteexec-addr = \"a:1,b:1\"\n",
+        )
+        .expect("it is right");
+        let [big, small] = config.platforms.as_slice() else { panic!("{config:?}") };
+        assert_eq!(big.dimensions, ["os:linux", "pool:big"]);
+        assert_eq!(big.properties["OSFamily"], "linux");
+        assert_eq!(big.absolute_paths, Some(AbsolutePaths::Property));
+        assert_eq!((big.output_fields, small.backend.as_deref()), (None, None));
+        assert_eq!(config.backends["big"]["remoteexec-addr"].as_str(), Some("a:1,b:1"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line() {
+        let cases = [
+            ("", "no [[platform]]"),
+            ("[[platform]]\ndimensions = []", "platform 1: dimensions"),
+            ("[[platform]]\ndimension = [\"a\"]", "line 2: unknown field `dimension`"),
+            ("[[platform]]\ndimensions = [\"a\"]\nbackend = \"b\"", "no [backend.b]"),
+            (
+                "[[platform]]\ndimensions = [\"a\"]\nabsolute-paths = \"no\"",
+                "line 3: \"no\" is none of property, chroot, refuse",
+            ),
+            ("[[platform]]\ndimensions = [\"a\"]\n[backend.b]", "[backend.b]: no platform"),
+            ("[[platform]]\n\ndimensions = hunter2", "line 3: "),
+        ];
+        for (text, why) in cases {
+            let told = ExecConfig::parse(text).expect_err("wrong");
+            assert!(told.contains(why) && !told.contains("hunter2"), "{told}, not {why}");
+        }
+    }
+}

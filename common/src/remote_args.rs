@@ -205,6 +205,12 @@ impl RemoteArgs {
         Derived { flag, value, from: format!("preset {}", self.backend_preset.name()) }
     }
 
+    /// Whether headers and tokens may be sent to the backend.
+    #[must_use]
+    pub fn may_send_credentials(&self) -> bool {
+        !self.connections.insecure_remoteexec || self.credentials.remote_insecure_credentials
+    }
+
     /// How to reach the backend. Reads certificates and headers.
     ///
     /// # Errors
@@ -305,8 +311,7 @@ impl RemoteArgs {
             let account = account.map_err(|error| invalid("--service-account-json", error))?;
             credentials.set_token(Arc::new(account));
         }
-        let plain = self.connections.insecure_remoteexec && !args.remote_insecure_credentials;
-        if plain && !credentials.is_empty() {
+        if !self.may_send_credentials() && !credentials.is_empty() {
             return Err(Error::new(
                 Code::InvalidArgument,
                 "--remote-header, --remote-token-file, --service-account-json: \

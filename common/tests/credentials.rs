@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use goma_common::reapi::{Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, connect};
+use goma_common::reapi::{
+    Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, UserToken, as_user, connect,
+};
 use goma_common::testing::{Authority, Server, deadline};
 use goma_common::{Code, Deadline, Digest};
 use tokio::time::{Instant, sleep};
@@ -140,4 +142,28 @@ fn write_token(path: &Path, number: u64) {
     let new = path.with_extension("new");
     std::fs::write(&new, format!("t{number}\n")).expect("writes");
     std::fs::rename(&new, path).expect("renames");
+}
+
+#[tokio::test]
+async fn calls_for_a_user_carry_the_users_token_in_place_of_ours() {
+    let server = Server::start().await;
+    let bears = |headers: &http::HeaderMap, token: &str| {
+        headers.get_all("authorization").iter().eq([token]) && headers["x-team"] == "a"
+    };
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("token");
+    write_token(&path, 0);
+    let mut credentials = Credentials::default();
+    credentials.set_token(Arc::new(TokenFile::new(path)));
+    credentials.add_header("x-team", "a").expect("a header");
+    let backend = connected(&RemoteConfig { credentials, ..plain(&server) });
+    let ask = async || backend.cas.find_missing(&[Digest::of(b"x")], deadline()).await;
+    server.faults.want(move |headers| bears(headers, "Bearer t0"));
+    ask().await.expect("ours");
+    server.faults.want(move |headers| bears(headers, "Bearer users"));
+    let user = UserToken::new("users").expect("a token");
+    assert!(!format!("{user:?}").contains("users"), "{user:?}");
+    as_user(Some(&user), ask()).await.expect("the user's");
+    server.faults.want(move |headers| bears(headers, "Bearer t0"));
+    as_user(None, ask()).await.expect("ours again");
 }

@@ -12,6 +12,7 @@ use goma_common::remote_args::RemoteArgs;
 use humantime::parse_duration;
 
 use crate::config::{GatewayConfig, Timeouts};
+use crate::identity::{Identity, IdentityArgs};
 use crate::platforms::{ExecConfig, PlatformEntry};
 
 /// The platform property that says which system a worker runs.
@@ -21,28 +22,13 @@ const OS_FAMILY: &str = "OSFamily";
 #[derive(Debug, Args)]
 pub struct GatewayArgs {
     #[command(flatten)]
-    access: AccessArgs,
+    access: IdentityArgs,
     #[command(flatten)]
     compiles: CompileArgs,
     #[command(flatten)]
     timeouts: TimeoutArgs,
     #[command(flatten)]
     limits: LimitArgs,
-}
-
-/// Who is let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Auth {
-    /// Everybody who can connect
-    None,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Access")]
-struct AccessArgs {
-    /// Who is let in; `none` on loopback only
-    #[arg(long, env = "GOMA_GATEWAY_AUTH", value_enum, default_value_t = Auth::None)]
-    auth: Auth,
 }
 
 #[derive(Debug, Args)]
@@ -112,18 +98,12 @@ struct LimitArgs {
 }
 
 impl GatewayArgs {
-    /// Refuses to let in whom nobody has named.
+    /// How requests at this address are identified, with that backend. Reads files.
     ///
     /// # Errors
-    /// Naming the flag.
-    pub fn check(&self, listen: IpAddr) -> Result<(), Failure> {
-        if !listen.is_loopback() && self.access.auth == Auth::None {
-            return Err(Failure::Configuration(format!(
-                "--listen {listen}: with --auth none everybody who can connect may compile here, \
-                 so only a loopback address is taken"
-            )));
-        }
-        Ok(())
+    /// Naming the flag, and where nobody was named who is let in.
+    pub fn identity(&self, listen: IpAddr, remote: &RemoteArgs) -> Result<Identity, Failure> {
+        self.access.identity(listen, remote)
     }
 
     /// What follows from the backend's preset, for whoever prints the configuration.
@@ -275,11 +255,28 @@ mod tests {
     }
 
     #[test]
-    fn everybody_is_let_in_on_loopback_only() {
-        let args = parse("x");
-        for (address, taken) in [("127.0.0.1", true), ("::1", true), ("0.0.0.0", false)] {
-            let checked = args.check(address.parse().expect("an address"));
-            assert_eq!(checked.is_ok(), taken, "{address}");
+    fn nobody_is_let_in_from_elsewhere_who_was_not_named() {
+        #[derive(Parser)]
+        struct Remote {
+            #[command(flatten)]
+            remote: RemoteArgs,
+        }
+        let Remote { remote } = Remote::try_parse_from(["x"]).expect("parses");
+        for (line, address, taken) in [
+            ("x", "127.0.0.1", true),
+            ("x", "::1", true),
+            ("x", "0.0.0.0", false),
+            ("x --auth none", "0.0.0.0", false),
+            ("x --allow-anybody", "0.0.0.0", true),
+            ("x --allowed-users a@b", "0.0.0.0", true),
+            ("x --whitelisted-users a@b,*@c", "127.0.0.1", true),
+            ("x --auth none,google --allowed-users a@b", "127.0.0.1", false),
+            ("x --auth tokens", "127.0.0.1", false),
+            ("x --auth-token-file /no/such", "127.0.0.1", false),
+            ("x --acl-file /no/such", "127.0.0.1", false),
+        ] {
+            let identity = parse(line).identity(address.parse().expect("an address"), &remote);
+            assert_eq!(identity.is_ok(), taken, "{line} at {address}");
         }
     }
 }

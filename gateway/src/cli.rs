@@ -9,6 +9,7 @@ use goma_common::remote_args::RemoteArgs;
 
 use crate::args::GatewayArgs;
 use crate::doctor::DoctorArgs;
+use crate::identity::TokenCommand;
 use crate::ring::{MemberList, NamedShard};
 
 /// A gateway of a Goma cluster: turns compiles of Goma clients into Remote Execution API actions.
@@ -67,6 +68,8 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Examine a backend step by step, with the flags of a gateway, and say what to change
     Doctor(Box<DoctorCommand>),
+    /// Make tokens for --auth-token-file
+    Token(TokenCommand),
 }
 
 /// Which backend, how a gateway would use it, and how to tell.

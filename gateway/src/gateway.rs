@@ -17,7 +17,9 @@ use crate::carried::Carried;
 use crate::config::GatewayConfig;
 use crate::exec::Exec;
 use crate::files::Files;
+use crate::identity::{Caller, Identity};
 use crate::joined::Joined;
+use crate::per_account::PerAccount;
 use crate::place::Place;
 use crate::platforms::{Platform, Platforms};
 use crate::worker::WorkerFiles;
@@ -29,6 +31,7 @@ const HEALTH_LIFE: Duration = Duration::from_secs(1);
 pub struct Gateway {
     pub(crate) config: Arc<GatewayConfig>,
     pub(crate) admission: Admission,
+    pub(crate) identity: Identity,
     exec: Exec,
     platforms: Platforms,
     pub(crate) files: Arc<Files>,
@@ -48,7 +51,7 @@ impl Gateway {
         drain: Drain,
     ) -> Self {
         let config = Arc::new(config);
-        let backend = joined(backend, &shards);
+        let Place { backend, shards, worker } = shared(Place { backend, shards, worker });
         let files = Arc::new(Files::new(shards.clone(), config.key_cache_entries));
         Self {
             admission: Admission::new(
@@ -57,6 +60,7 @@ impl Gateway {
                 config.admission_wait,
             ),
             exec: Exec::new(config.clone(), shards, backend.clone(), worker, files.clone()),
+            identity: Identity::none(),
             platforms: Platforms::default(),
             files,
             backend,
@@ -64,6 +68,12 @@ impl Gateway {
             config,
             health: Mutex::default(),
         }
+    }
+
+    /// The same gateway, which lets in whom these know.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self { identity, ..self }
     }
 
     /// The same gateway, with these platforms beside its own.
@@ -75,7 +85,7 @@ impl Gateway {
             let (place, files) = match place {
                 None => (home.clone(), self.files.clone()),
                 Some(to) => {
-                    let to = Place { backend: joined(to.backend, &to.shards), ..to };
+                    let to = shared(to);
                     let files = Arc::new(self.files.brought_from(to.clone(), home.clone()));
                     let carried = Carried { home: home.clone(), to: to.clone() };
                     (Place { shards: Arc::new(carried), ..to }, files)
@@ -88,11 +98,16 @@ impl Gateway {
     }
 
     /// A compile, on the platform that it is for.
-    pub(crate) async fn compile(&self, request: ExecReq, deadline: Deadline) -> Result<ExecResp> {
+    pub(crate) async fn compile(
+        &self,
+        request: ExecReq,
+        caller: Caller,
+        deadline: Deadline,
+    ) -> Result<ExecResp> {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         match self.platforms.choose(wanted) {
-            Ok(exec) => exec.unwrap_or(&self.exec).serve(request, deadline).await,
+            Ok(exec) => exec.unwrap_or(&self.exec).serve(request, &caller, deadline).await,
             Err(why) => Ok(Described::of(&request).refused(why)),
         }
     }
@@ -115,8 +130,10 @@ impl Gateway {
     }
 }
 
-/// A backend that runs equal actions under way once.
-fn joined(backend: Backend, shards: &Arc<dyn Shards>) -> Backend {
+/// A place where work is shared by all who are served on the same account: what is known of the backend,
+/// and equal actions under way.
+fn shared(Place { backend, shards, worker }: Place) -> Place {
+    let shards: Arc<dyn Shards> = Arc::new(PerAccount { shards, backend: backend.clone() });
     let executor = Arc::new(Joined::new(backend.executor.clone(), shards.clone()));
-    Backend { executor, ..backend }
+    Place { backend: Backend { executor, ..backend }, shards, worker }
 }

@@ -1,6 +1,7 @@
 //! A gateway: the Goma protocol over HTTP, turned into Remote Execution API actions.
 //!
-//! In reading order: [`http`] takes requests in and gives answers out; [`exec`] is the path of a
+//! In reading order: [`http`] takes requests in and gives answers out; [`identity`] says who they are
+//! from; [`exec`] is the path of a
 //! compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
 //! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
 //! workers have under their system directories; [`ring`] is all shards of a cluster as one, for the
@@ -23,10 +24,12 @@ mod file_blob;
 mod files;
 mod gateway;
 mod http;
+pub mod identity;
 mod joined;
 mod outcome;
 mod output_views;
 mod paths;
+mod per_account;
 mod place;
 pub mod platforms;
 mod readiness;

@@ -29,6 +29,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let config = command.gateway.config(&command.remote.traits());
             doctor::run(&command.remote, &config, &command.doctor).await
         }
+        Some(Command::Token(command)) => command.run(),
         None => serve(cli).await,
     }
 }
@@ -36,7 +37,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
 async fn serve(cli: Cli) -> Result<(), Failure> {
     let drain = Drain::new();
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
-    cli.gateway.check(cli.listen.ip())?;
+    let identity = cli.gateway.identity(cli.listen.ip(), &cli.remote)?;
     let list = cli.shards.list()?;
     let backend = cli.remote.config().and_then(|config| reapi::connect(&config));
     let backend = backend.map_err(Failure::configuration)?;
@@ -67,7 +68,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
             Ok((place, remote.traits()))
         });
     let gateway = gateway.with_platforms(platforms.map_err(Failure::configuration)?);
-    let gateway = Arc::new(gateway);
+    let gateway = Arc::new(gateway.with_identity(identity));
 
     tracing::info!(%address, backend = cli.remote.told(), "listening");
     let served = crate::server::serve(gateway, listener).await;

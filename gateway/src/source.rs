@@ -4,11 +4,15 @@ use goma_common::Digest;
 use goma_common::shards::Source;
 use goma_proto::api::RequesterInfo;
 
-/// One source a user; where the client does not say who that is, one a client. Nothing is granted
-/// for it but a turn, so a client that lies gains little.
-pub(crate) fn of(requester: Option<&RequesterInfo>) -> Source {
+use crate::identity::Caller;
+
+/// One source a user, as proved or else as the client says; where it does not, one a client. Nothing is
+/// granted for it but a turn, so a client that lies gains little.
+pub(crate) fn of(caller: &Caller, requester: Option<&RequesterInfo>) -> Source {
+    let proved = Some(caller.name.as_str()).filter(|name| !name.is_empty());
     let user = requester.and_then(|who| who.username.as_deref()).filter(|name| !name.is_empty());
-    let name = user.or_else(|| requester.and_then(|who| who.compiler_proxy_id.as_deref()));
+    let name =
+        proved.or(user).or_else(|| requester.and_then(|who| who.compiler_proxy_id.as_deref()));
     let hash = Digest::of(name.unwrap_or("").as_bytes()).hash;
     Source(hash.iter().take(8).fold(0, |source, byte| source << 8 | u64::from(*byte)))
 }
@@ -24,8 +28,12 @@ mod tests {
             compiler_proxy_id: Some(client.to_owned()),
             ..Default::default()
         };
-        assert_eq!(of(Some(&who("ann", "1"))), of(Some(&who("ann", "2"))));
-        assert_ne!(of(Some(&who("ann", "1"))), of(Some(&who("bob", "1"))));
-        assert_ne!(of(Some(&who("", "1"))), of(Some(&who("", "2"))));
+        let nobody = Caller::default();
+        let said = |user: &str, client: &str| of(&nobody, Some(&who(user, client)));
+        assert_eq!(said("ann", "1"), said("ann", "2"));
+        assert_ne!(said("ann", "1"), said("bob", "1"));
+        assert_ne!(said("", "1"), said("", "2"));
+        let proved = Caller { name: "ann".to_owned(), token: None };
+        assert_eq!(of(&proved, Some(&who("bob", "1"))), said("ann", "1"), "what is proved counts");
     }
 }

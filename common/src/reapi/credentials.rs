@@ -72,6 +72,11 @@ impl Credentials {
         }
     }
 
+    /// The headers of a call that is made with a user's token in place of ours.
+    pub(super) fn plain_headers(&self) -> HeaderMap {
+        self.headers.clone()
+    }
+
     /// The headers of a call that is made now.
     ///
     /// # Errors

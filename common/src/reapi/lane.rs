@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::header::AUTHORIZATION;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
@@ -15,6 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tower::{BoxError, Service, ServiceExt};
 
+use super::as_user;
 use super::credentials::Credentials;
 use super::equals::Equals;
 use crate::error::{Error, Result};
@@ -127,11 +129,14 @@ impl Service<Request<tonic::body::Body>> for Lane {
 
     fn call(&mut self, mut request: Request<tonic::body::Body>) -> Self::Future {
         let inner = self.inner.clone();
+        let user = as_user::authorization();
         Box::pin(async move {
-            if !inner.config.credentials.is_empty() {
-                request
-                    .headers_mut()
-                    .extend(inner.config.credentials.headers().await.map_err(told)?);
+            let credentials = &inner.config.credentials;
+            if let Some(user) = user {
+                request.headers_mut().extend(credentials.plain_headers());
+                request.headers_mut().insert(AUTHORIZATION, user);
+            } else if !credentials.is_empty() {
+                request.headers_mut().extend(credentials.headers().await.map_err(told)?);
             }
             let mut connection = inner.pick().map_err(told)?;
             let asked = inner.config.equals.ask(connection.to);

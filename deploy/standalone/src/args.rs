@@ -9,6 +9,7 @@ use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
 use goma_gateway::args::GatewayArgs;
 use goma_gateway::doctor::DoctorArgs;
+use goma_gateway::identity::TokenCommand;
 use goma_shard::RedisArgs;
 use goma_shard::facts::RedisConfig;
 
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Backend(BackendCommand),
     /// Examine a remote backend step by step, with the flags of the proxy, and say what to change
     Doctor(Box<DoctorCommand>),
+    /// Make tokens for --auth-token-file
+    Token(TokenCommand),
 }
 
 /// What to examine, and how to tell.
@@ -136,8 +139,6 @@ pub(crate) struct ForeignArgs {
     pub(crate) exec_setup_timeout: Option<String>,
     #[arg(long, hide = true)]
     pub(crate) exec_check_missing_timeout: Option<String>,
-    #[arg(long, hide = true, alias = "whitelisted-users")]
-    pub(crate) allowed_users: Option<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true", default_value_t = false, action = clap::ArgAction::Set)]
     pub(crate) insecure_skip_verify: bool,
     #[arg(long, hide = true, env = "REDISHOST")]
@@ -217,17 +218,14 @@ impl ProxyArgs {
         for (_, flag, instead) in warnings.iter().filter(|(given, ..)| *given) {
             tracing::warn!("{flag} has no effect here: {instead}");
         }
-        let unbuilt = [
-            (foreign.allowed_users.is_some(), "--allowed-users: identity"),
-            (
-                foreign.insecure_skip_verify,
-                "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
-            ),
-        ];
+        let unbuilt = [(
+            foreign.insecure_skip_verify,
+            "--insecure-skip-verify: unverified TLS (trust the authority by --additional-tls-certificate)",
+        )];
         if let Some((_, what)) = unbuilt.iter().find(|(given, _)| *given) {
             return Err(Failure::Configuration(format!("{what} is not built yet")));
         }
-        self.gateway.check(self.listen)
+        Ok(())
     }
 
     /// Where facts are kept, if not in --data-dir; the original's variables name a host and port.
@@ -295,10 +293,8 @@ mod tests {
 
     #[test]
     fn what_is_not_built_is_refused_by_name() {
-        for (line, flag) in [
-            ("remoteexec_proxy --whitelisted-users a@b", "--allowed-users"),
-            ("remoteexec_proxy --listen 0.0.0.0", "--listen"),
-        ] {
+        for (line, flag) in [("remoteexec_proxy --insecure-skip-verify", "--insecure-skip-verify")]
+        {
             match parse(line).proxy.check() {
                 Err(Failure::Configuration(why)) => assert!(why.contains(flag), "{why}"),
                 other => panic!("{line}: {other:?}"),

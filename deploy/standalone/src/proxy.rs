@@ -44,6 +44,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             let ProxyArgs { remote, gateway, .. } = &command.proxy;
             doctor::run(remote, &gateway.config(&remote.traits()), &command.doctor).await
         }
+        Some(Command::Token(command)) => command.run(),
         None => serve_proxy(cli.proxy, drain).await,
     };
     signals.abort();
@@ -67,6 +68,7 @@ async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Fail
 
 async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
+    let identity = args.gateway.identity(args.listen, &args.remote)?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
     let address = listener.local_addr().map_err(Failure::start)?;
@@ -96,7 +98,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     });
     let platforms = platforms.map_err(Failure::configuration)?;
     let gateway = Gateway::new(config, shards, side.backend, worker, drain);
-    let gateway = Arc::new(gateway.with_platforms(platforms));
+    let gateway = Arc::new(gateway.with_platforms(platforms).with_identity(identity));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
     let served = goma_gateway::serve(gateway, listener).await;

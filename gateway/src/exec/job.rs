@@ -7,6 +7,7 @@ use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
 use crate::command::{self, Token};
+use crate::identity::Caller;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 use crate::source;
@@ -115,9 +116,9 @@ impl Job {
     /// # Errors
     /// [`Refusal::Failed`] with `InvalidArgument` for what is no proper request at all;
     /// [`Refusal::Impossible`] for a compile that is none of ours. Both name the field.
-    pub(crate) fn parse(request: ExecReq) -> Result<Self, Refusal> {
+    pub(crate) fn parse(request: ExecReq, caller: &Caller) -> Result<Self, Refusal> {
         let Some(spec) = request.command_spec else { return invalid("no command_spec") };
-        let source = source::of(request.requester_info.as_ref());
+        let source = source::of(caller, request.requester_info.as_ref());
         let requester = request.requester_info.unwrap_or_default();
         if requester.path_style() == requester_info::PathStyle::WindowsStyle {
             return impossible("compiles of Windows clients are not served");
@@ -299,7 +300,7 @@ mod tests {
         let spec = request.command_spec.get_or_insert_default();
         spec.system_include_path = c.iter().map(|dir| (*dir).to_owned()).collect();
         spec.cxx_system_include_path = cxx.iter().map(|dir| (*dir).to_owned()).collect();
-        let dirs = Job::parse(request).expect("a job").compiler.system_include;
+        let dirs = Job::parse(request, &Caller::default()).expect("a job").compiler.system_include;
         dirs.iter().map(AbsPath::as_str).collect::<Vec<_>>().join(" ")
     }
 

@@ -49,6 +49,7 @@ use tracing::info_span;
 use crate::answer;
 use crate::config::GatewayConfig;
 use crate::files::Files;
+use crate::identity::Caller;
 use crate::outcome::Outcome;
 use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
@@ -89,12 +90,13 @@ impl Exec {
     pub(crate) async fn serve(
         &self,
         request: ExecReq,
+        caller: &Caller,
         deadline: Deadline,
     ) -> goma_common::Result<ExecResp> {
         let started = Instant::now();
         let what = answer::Described::of(&request);
         let deadline = deadline.at_most(self.config.timeouts.execute);
-        let ended = self.compile(request, deadline).await;
+        let ended = self.compile(request, caller, deadline).await;
         what.log(&ended, started.elapsed());
         match ended {
             Ok(outcome) => Ok(answer::done(outcome, &what)),
@@ -104,8 +106,13 @@ impl Exec {
         }
     }
 
-    async fn compile(&self, request: ExecReq, deadline: Deadline) -> Result<Outcome, Refusal> {
-        let job = info_span!("job").in_scope(|| Job::parse(request))?;
+    async fn compile(
+        &self,
+        request: ExecReq,
+        caller: &Caller,
+        deadline: Deadline,
+    ) -> Result<Outcome, Refusal> {
+        let job = info_span!("job").in_scope(|| Job::parse(request, caller))?;
         self.run(&job, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),

@@ -142,7 +142,7 @@ mod tests {
         request.env = vec![env.to_owned()];
         request.command_spec.get_or_insert_default().system_include_path =
             builtin.iter().map(|dir| (*dir).to_owned()).collect();
-        let job = Job::parse(request).expect("a job");
+        let job = Job::parse(request, &crate::identity::Caller::default()).expect("a job");
         let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
         let toolchain = Toolchain { program: String::new(), system: Vec::new(), files: Vec::new() };
         let expected = expectations(&job, &Inputs { files }, &toolchain);

@@ -8,7 +8,7 @@ use super::job::Job;
 
 /// This command line in `/home/u/src`, whose compiler has `/usr/include`, with these inputs.
 pub(super) fn job(line: &str, inputs: &[&str]) -> Job {
-    Job::parse(request(line, inputs)).expect("a job")
+    Job::parse(request(line, inputs), &crate::identity::Caller::default()).expect("a job")
 }
 
 /// The request behind [`job`].

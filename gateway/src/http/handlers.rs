@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
+use goma_common::reapi::as_user;
 use goma_common::{Deadline, Result};
 use goma_proto::api::{
     ExecReq, LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
@@ -16,6 +17,7 @@ use tracing::{Instrument, info_span};
 use super::body::{Received, receive};
 use super::respond;
 use crate::gateway::Gateway;
+use crate::identity::Caller;
 use crate::source;
 
 /// From the head of a request to its answer, waiting for room and for its body included. The stock
@@ -30,7 +32,10 @@ const FILES: Duration = Duration::from_secs(300);
 type Shared = State<Arc<Gateway>>;
 
 /// Is this user let in, and can we serve? Asked once when a client starts.
-pub(super) async fn ping(State(gateway): Shared) -> Response<Body> {
+pub(super) async fn ping(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
+    if let Err(denied) = gateway.identity.identify(request.headers()).await {
+        return respond::denied(&denied, request.uri().path());
+    }
     match gateway.readiness(Deadline::after(PROBE)).await {
         Ok(()) => respond::words("ok\n"),
         Err(error) => respond::error(&error),
@@ -39,16 +44,17 @@ pub(super) async fn ping(State(gateway): Shared) -> Response<Body> {
 
 /// Exec: a compile.
 pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    let serve =
-        serve(&gateway, request, |request: ExecReq, deadline| gateway.compile(request, deadline));
+    let serve = serve(&gateway, request, |request: ExecReq, caller, deadline| {
+        gateway.compile(request, caller, deadline)
+    });
     serve.instrument(info_span!("exec")).await
 }
 
 /// StoreFile: contents in, their keys out.
 pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let gateway = gateway.as_ref();
-    let serve = serve(gateway, request, |request: StoreFileReq, deadline| async move {
-        let source = source::of(request.requester_info.as_ref());
+    let serve = serve(gateway, request, |request: StoreFileReq, caller, deadline| async move {
+        let source = source::of(&caller, request.requester_info.as_ref());
         let keys = gateway.store_files(request.blob, source, deadline.at_most(FILES)).await?;
         Ok(StoreFileResp { hash_key: keys })
     });
@@ -58,7 +64,7 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
 /// LookupFile: keys in, contents out.
 pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let gateway = gateway.as_ref();
-    let serve = serve(gateway, request, |request: LookupFileReq, deadline| async move {
+    let serve = serve(gateway, request, |request: LookupFileReq, _, deadline| async move {
         let blob = gateway.lookup_files(request.hash_key, deadline.at_most(FILES)).await?;
         Ok(LookupFileResp { blob })
     });
@@ -67,7 +73,7 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
 
 /// SaveLog: the client's telemetry, counted.
 pub(super) async fn save_log(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    serve(&gateway, request, |request: SaveLogReq, _| async move {
+    serve(&gateway, request, |request: SaveLogReq, _, _| async move {
         tracing::debug!(logs = request.exec_log.len(), "client logs");
         Ok(SaveLogResp {})
     })
@@ -101,7 +107,7 @@ pub(super) async fn unknown_path(request: Request<Body>) -> Response<Body> {
 async fn serve<Q, A, F>(
     gateway: &Gateway,
     request: Request<Body>,
-    work: impl FnOnce(Q, Deadline) -> F,
+    work: impl FnOnce(Q, Caller, Deadline) -> F,
 ) -> Response<Body>
 where
     Q: Message + Default,
@@ -115,6 +121,11 @@ where
         // As the original server does; the client takes all of 4xx alike.
         return respond::refuse(StatusCode::BAD_REQUEST, why);
     }
+    let caller = match gateway.identity.identify(&head.headers).await {
+        Ok(caller) => caller,
+        Err(denied) => return respond::denied(&denied, head.uri.path()),
+    };
+    let user = caller.token.clone();
     let received = deadline.bound("request", receive(gateway, &head.headers, body)).await;
     let Received { message, permit } = match received {
         Ok(received) => received,
@@ -123,7 +134,10 @@ where
             return respond::error(&error);
         }
     };
-    let response = match deadline.bound("request", work(message, deadline)).await {
+    let response = match deadline
+        .bound("request", as_user(user.as_ref(), work(message, caller, deadline)))
+        .await
+    {
         Ok(answer) => respond::message(answer, &head.headers).await,
         Err(error) => respond::error(&error),
     };

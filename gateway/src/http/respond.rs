@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use prost::Message;
 
 use super::encoding::{Encoding, deflate};
+use crate::identity::Denied;
 
 /// The client takes how it may compress its next requests from each 200; without this it stops.
 const WE_ACCEPT: HeaderValue = HeaderValue::from_static("gzip, deflate");
@@ -61,4 +62,15 @@ pub(super) fn refuse(status: StatusCode, words: impl Into<String>) -> Response<B
 /// The status that makes the client do the right thing about this error.
 pub(super) fn error(error: &Error) -> Response<Body> {
     refuse(error.code.http(), error.message.clone())
+}
+
+/// What a client is told that is not served for who it is, or is not known to be.
+pub(super) fn denied(denied: &Denied, path: &str) -> Response<Body> {
+    let (status, why) = match denied {
+        Denied::Unknown(why) => (StatusCode::UNAUTHORIZED, why),
+        Denied::Forbidden(why) => (StatusCode::FORBIDDEN, why),
+        Denied::Later(error) => (StatusCode::SERVICE_UNAVAILABLE, &error.message),
+    };
+    tracing::warn!(path, %status, why, "denied a request");
+    refuse(status, why.clone())
 }

@@ -94,3 +94,20 @@ pub fn object(answer: &ExecResp) -> Vec<u8> {
     assert_eq!(result.exit_status(), 0, "{answer:?}");
     result.output[0].blob.as_ref().expect("a blob").content().to_vec()
 }
+
+/// A service that tells whose tokens these are, for the audience `a`; its URL.
+pub async fn tokeninfo(tokens: &[(&str, &str)]) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let emails: std::collections::HashMap<String, String> = tokens
+        .iter()
+        .map(|(token, email)| (format!("access_token={token}"), (*email).to_owned()))
+        .collect();
+    let tell = move |form: String| async move {
+        let email = emails.get(&form).cloned().unwrap_or_default();
+        format!(r#"{{"aud":"a","email":"{email}","email_verified":true,"expires_in":3600}}"#)
+    };
+    let app = Router::new().route("/tokeninfo", axum::routing::post(tell));
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{address}/tokeninfo")
+}

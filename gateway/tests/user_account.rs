@@ -1,0 +1,104 @@
+//! Users on whose own account the backend is used: their tokens go there, and nothing is shared.
+
+mod support;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use clap::Parser;
+use goma_common::drain::Drain;
+use goma_common::reapi::{Address, RemoteConfig, connect};
+use goma_common::remote_args::RemoteArgs;
+use goma_common::testing::{ScriptedBackend, Server, Step};
+use goma_gateway::args::GatewayArgs;
+use goma_gateway::worker::Probed;
+use goma_gateway::{Gateway, GatewayConfig, app};
+use goma_proto::api::ExecResp;
+use goma_proto::reapi::{ActionResult, ExecuteResponse};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use prost::Message;
+use support::{compile, object, output, tokeninfo};
+use tower::ServiceExt;
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    remote: RemoteArgs,
+    #[command(flatten)]
+    gateway: GatewayArgs,
+}
+
+const ACL: &str = "[[group]]\nid = \"guests\"\nemails = [\"eve@farm.example\"]\n\
+                   [[group]]\nid = \"users\"\ndomains = [\"farm.example\"]\nbackend-account = \"user\"\n";
+
+fn parse(line: &str) -> Flags {
+    Flags::try_parse_from(line.split_whitespace()).expect("parses")
+}
+
+async fn exec(app: &Router, token: &str) -> (StatusCode, Option<ExecResp>) {
+    let request = Request::post("/cxx-compiler-service/e")
+        .header("Authorization", format!("Bearer {token}"))
+        .body(Body::from(compile(&["a.o".to_owned()])))
+        .expect("a request");
+    let Ok(response) = app.clone().oneshot(request).await;
+    let status = response.status();
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status, ExecResp::decode(body).ok())
+}
+
+#[tokio::test]
+async fn every_call_for_such_a_user_carries_the_users_token_and_asks_no_shard() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let acl = dir.path().join("acl.toml");
+    std::fs::write(&acl, ACL).expect("writes");
+    let url = tokeninfo(&[("anns", "ann@farm.example"), ("eves", "eve@farm.example")]).await;
+    let acl = acl.display();
+    let flags = parse(&format!("x --acl-file {acl} --allowed-audience a --tokeninfo-url {url}"));
+    let identity = flags.gateway.identity([127, 0, 0, 1].into(), &flags.remote).expect("it fits");
+
+    let server = Server::start().await;
+    server
+        .faults
+        .want(|headers| headers.get("authorization").is_some_and(|bears| bears == "Bearer anns"));
+    let address = Address::Network(vec![server.address()]);
+    let backend = connect(&RemoteConfig::plain(address, "main")).expect("an address");
+    let shards = Arc::new(ScriptedBackend::default());
+    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+    let gateway =
+        Gateway::new(GatewayConfig::default(), shards.clone(), backend, worker, Drain::new());
+    let app = app(Arc::new(gateway.with_identity(identity)));
+
+    for _ in 0..2 {
+        let output_files = vec![output(&server.backend, "a.o", b"object".to_vec())];
+        let result = Some(ActionResult { output_files, ..Default::default() });
+        let done = ExecuteResponse { result, ..Default::default() };
+        server.executions.next([Step::Done(Box::new(done))]);
+        let (status, answer) = exec(&app, "anns").await;
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(object(&answer.expect("an ExecResp")), b"object");
+    }
+    assert_eq!(server.faults.calls("Execute"), 2);
+    assert!(server.faults.calls("FindMissingBlobs") >= 2, "what one has seen says nothing later");
+    assert_eq!(shards.calls().find_missing, 0, "{:?}", shards.calls());
+    assert!(shards.calls().uploads.is_empty(), "{:?}", shards.calls());
+    // One on our account, who is let in here and not there: that is no fault of his.
+    let (status, _) = exec(&app, "eves").await;
+    assert!(status.is_server_error(), "{status}");
+}
+
+#[test]
+fn users_tokens_are_not_sent_in_the_clear_unless_told_twice() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let acl = dir.path().join("acl.toml");
+    std::fs::write(&acl, ACL).expect("writes");
+    let line = format!("x --acl-file {} --insecure-remoteexec", acl.display());
+    let told = |line: &str| {
+        let Flags { remote, gateway } = parse(line);
+        gateway.identity([127, 0, 0, 1].into(), &remote).map(drop)
+    };
+    let why = told(&line).expect_err("in the clear").to_string();
+    assert!(why.contains("--remote-insecure-credentials"), "{why}");
+    told(&format!("{line} --remote-insecure-credentials")).expect("told twice");
+}

@@ -26,8 +26,8 @@ use crate::worker::Probed;
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Some(Command::Doctor(command)) => {
-            let config = command.gateway.config(&command.remote.traits());
-            doctor::run(&command.remote, &config, &command.doctor).await
+            let subjects = doctor::subjects(&command.remote, &command.gateway)?;
+            doctor::run(subjects, &command.doctor).await
         }
         Some(Command::Token(command)) => command.run(),
         None => serve(cli).await,

@@ -42,7 +42,10 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Backend(command)) => serve_backend(command, drain).await,
         Some(Command::Doctor(command)) => {
             let ProxyArgs { remote, gateway, .. } = &command.proxy;
-            doctor::run(remote, &gateway.config(&remote.traits()), &command.doctor).await
+            match doctor::subjects(remote, gateway) {
+                Ok(subjects) => doctor::run(subjects, &command.doctor).await,
+                Err(why) => Err(why),
+            }
         }
         Some(Command::Token(command)) => command.run(),
         None => serve_proxy(cli.proxy, drain).await,

@@ -51,3 +51,33 @@ async fn a_script_learns_what_is_wrong_from_the_status_and_the_json() {
     assert_eq!((&last["step"], &last["outcome"]), (&"connection".into(), &"bad".into()));
     assert!(last["advice"].as_str().expect("advice").contains("Nobody listens"));
 }
+
+#[tokio::test]
+async fn each_platform_of_a_file_is_examined_and_the_broken_one_named() {
+    let (dir, port, dead) = (temp_dir(), free_port(), free_port());
+    let backend = Program::backend(dir.path(), port).await;
+    let file = dir.path().join("platforms.toml");
+    let text = format!(
+        "[[platform]]\ndimensions = [\"os:linux\"]\nbackend = \"live\"\n\
+         [[platform]]\ndimensions = [\"os:linux\", \"pool:big\"]\nbackend = \"equals\"\n\
+         [backend.live]\nremoteexec-addr = \"127.0.0.1:{port}\"\ninsecure-remoteexec = true\n\
+         [backend.equals]\nremoteexec-addr = \"127.0.0.1:{port},127.0.0.1:{dead}\"\n\
+         insecure-remoteexec = true\n"
+    );
+    std::fs::write(&file, text).expect("writes");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
+    command.args(["doctor", "--json", "--exec-config-file"]).arg(&file);
+    let run = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
+    let run = run.await.expect("no panic");
+    let told: serde_json::Value = serde_json::from_slice(&run.stdout).expect("JSON");
+    assert_eq!(told[0]["platform"], "os:linux");
+    assert_eq!(told[0]["ok"], true, "{told}");
+    // Of two equals the good one does not hide the other.
+    assert_eq!(
+        (&told[1]["platform"], &told[1]["ok"]),
+        (&"os:linux,pool:big".into(), &false.into())
+    );
+    assert!(told[1].to_string().contains(&format!("127.0.0.1:{dead}")), "{told}");
+    assert!(!run.status.success());
+    backend.kill().await;
+}

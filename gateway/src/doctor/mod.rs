@@ -4,15 +4,18 @@
 mod advice;
 mod args;
 mod report;
+mod subjects;
 mod visit;
 
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use serde_json::Value;
 
 use crate::config::GatewayConfig;
 
 pub use args::DoctorArgs;
 pub use report::{Finding, Outcome, Report, Step};
+pub use subjects::{Subject, subjects};
 
 /// Visits the backend of these flags as a server with these settings would use it. It writes a few
 /// small blobs, each new, and runs one command.
@@ -22,19 +25,39 @@ pub async fn examine(remote: &RemoteArgs, config: &GatewayConfig, args: &DoctorA
     report
 }
 
-/// The same as a program: the report on standard output, a failure when something is wrong.
+/// The same as a program, for each of the subjects: the reports on standard output, a failure when
+/// something is wrong.
 ///
 /// # Errors
 /// When a step failed.
-pub async fn run(
-    remote: &RemoteArgs,
-    config: &GatewayConfig,
-    args: &DoctorArgs,
-) -> Result<(), Failure> {
-    let report = examine(remote, config, args).await;
-    println!("{}", if args.json { report.json() } else { report.text() });
-    match report.failed() {
+pub async fn run(subjects: Vec<Subject>, args: &DoctorArgs) -> Result<(), Failure> {
+    let mut reports = Vec::new();
+    for Subject { platform, remote, config } in &subjects {
+        let report = examine(remote, config, args).await;
+        if !args.json {
+            if !platform.is_empty() {
+                println!("platform {platform}");
+            }
+            println!("{}", report.text());
+        }
+        reports.push((platform, report));
+    }
+    if args.json {
+        match reports.as_slice() {
+            [(platform, report)] if platform.is_empty() => println!("{}", report.json()),
+            several => {
+                let told = several.iter().map(|(platform, report)| report.json_of(platform));
+                println!("{}", Value::Array(told.collect()));
+            }
+        }
+    }
+    match reports.iter().find_map(|(platform, report)| Some((platform, report.failed()?))) {
         None => Ok(()),
-        Some(finding) => Err(Failure::Start(format!("{} failed", finding.step.name()))),
+        Some((platform, finding)) if platform.is_empty() => {
+            Err(Failure::Start(format!("{} failed", finding.step.name())))
+        }
+        Some((platform, finding)) => {
+            Err(Failure::Start(format!("platform {platform}: {} failed", finding.step.name())))
+        }
     }
 }

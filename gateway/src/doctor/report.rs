@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What is looked at, in this order; each needs those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +119,17 @@ impl Report {
     /// For programs: `ok`, and the steps with `step`, `outcome`, `said`, `advice` and `milliseconds`.
     #[must_use]
     pub fn json(&self) -> String {
+        self.value().to_string()
+    }
+
+    /// The same for one of several: with its `platform`.
+    pub(super) fn json_of(&self, platform: &str) -> Value {
+        let mut value = self.value();
+        value["platform"] = platform.into();
+        value
+    }
+
+    fn value(&self) -> Value {
         let steps = self.findings.iter().map(|Finding { step, outcome, took }| {
             let (name, said, advice) = match outcome {
                 Outcome::Good(said) => ("good", said, None),
@@ -131,6 +142,6 @@ impl Report {
             })
         });
         let steps: Vec<_> = steps.collect();
-        json!({ "ok": self.failed().is_none(), "steps": steps }).to_string()
+        json!({ "ok": self.failed().is_none(), "steps": steps })
     }
 }

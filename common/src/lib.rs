@@ -5,6 +5,7 @@
 //! stands for; [`shards`] is the question a gateway asks of the shards, [`turn`] one of its answers;
 //! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
+//! [`tls`] is that of our own ports, [`reloaded`] keeps up with files;
 //! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] the flags that
 //! all of them have, [`print_config`] what they come down to, [`preset`] what is known of each kind of
 //! backend.
@@ -24,12 +25,14 @@ pub mod preset;
 pub mod print_config;
 pub mod program;
 pub mod reapi;
+pub mod reloaded;
 pub mod remote_args;
 pub mod shard_wire;
 pub mod shards;
 pub mod telemetry;
 #[cfg(feature = "test-util")]
 pub mod testing;
+pub mod tls;
 pub mod turn;
 
 pub use deadline::Deadline;

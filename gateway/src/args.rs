@@ -9,6 +9,7 @@ use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
 use goma_common::print_config::Derived;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::tls::{ServerTls, ServerTlsArgs};
 use humantime::parse_duration;
 
 use crate::config::{GatewayConfig, Timeouts};
@@ -23,6 +24,8 @@ const OS_FAMILY: &str = "OSFamily";
 pub struct GatewayArgs {
     #[command(flatten)]
     access: IdentityArgs,
+    #[command(flatten)]
+    tls: ServerTlsArgs,
     #[command(flatten)]
     compiles: CompileArgs,
     #[command(flatten)]
@@ -104,6 +107,14 @@ impl GatewayArgs {
     /// Naming the flag, and where nobody was named who is let in.
     pub fn identity(&self, listen: IpAddr, remote: &RemoteArgs) -> Result<Identity, Failure> {
         self.access.identity(listen, remote)
+    }
+
+    /// The TLS of our port, if it has one. Reads files.
+    ///
+    /// # Errors
+    /// Naming the flag and the file that is wrong.
+    pub fn tls(&self) -> Result<Option<ServerTls>, Failure> {
+        self.tls.open(&["h2", "http/1.1"]).map_err(Failure::configuration)
     }
 
     /// What follows from the backend's preset, for whoever prints the configuration.

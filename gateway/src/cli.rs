@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::tls::PeerTlsArgs;
 
 use crate::args::GatewayArgs;
 use crate::doctor::DoctorArgs;
@@ -48,6 +49,8 @@ pub struct Cli {
     pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) shards: ShardArgs,
+    #[command(flatten)]
+    pub(crate) shards_tls: PeerTlsArgs,
     #[command(flatten)]
     pub(crate) remote: RemoteArgs,
     #[command(flatten)]

@@ -6,6 +6,7 @@ use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Backend};
 use goma_common::remote_args::RemoteArgs;
+use goma_common::tls::{PeerTls, PeerTlsArgs};
 use goma_common::{Code, Error};
 use tokio::net::TcpListener;
 
@@ -38,7 +39,9 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let drain = Drain::new();
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let identity = cli.gateway.identity(cli.listen.ip(), &cli.remote)?;
+    let tls = cli.gateway.tls()?;
     let list = cli.shards.list()?;
+    let shards_tls = cli.shards_tls.open().map_err(Failure::configuration)?;
     let backend = cli.remote.config().and_then(|config| reapi::connect(&config));
     let backend = backend.map_err(Failure::configuration)?;
     let failed = |error| Failure::Start(format!("--listen {}: {error}", cli.listen));
@@ -47,7 +50,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
 
     let exec_config = cli.gateway.exec_config()?;
     let Ring { membership, place: Place { backend, shards, worker } } =
-        Ring::start(list, &cli.remote, backend);
+        Ring::start(list, shards_tls, &cli.remote, backend);
     let health = Readiness { backend: backend.health.clone(), view: membership.view() };
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
@@ -59,10 +62,11 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let mut rings = Vec::new();
     let platforms =
         platforms::placed(&cli.gateway, exec_config, &cli.remote.traits(), |name, table| {
-            let RingArgs { shards, remote } = platforms::entry(name, table)?;
+            let RingArgs { shards, shards_tls, remote } = platforms::entry(name, table)?;
             let list =
                 shards.list().map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
-            let ring = Ring::start(list, &remote, reapi::connect(&remote.config()?)?);
+            let ring =
+                Ring::start(list, shards_tls.open()?, &remote, reapi::connect(&remote.config()?)?);
             let place = ring.place.clone();
             rings.push(ring);
             Ok((place, remote.traits()))
@@ -71,7 +75,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let gateway = Arc::new(gateway.with_identity(identity));
 
     tracing::info!(%address, backend = cli.remote.told(), "listening");
-    let served = crate::server::serve(gateway, listener).await;
+    let served = crate::server::serve(gateway, listener, tls).await;
     signals.abort();
     tracing::info!("ended");
     served.map_err(failed)
@@ -84,9 +88,14 @@ struct Ring {
 }
 
 impl Ring {
-    fn start(list: MemberList, remote: &RemoteArgs, backend: Backend) -> Self {
+    fn start(
+        list: MemberList,
+        tls: Option<PeerTls>,
+        remote: &RemoteArgs,
+        backend: Backend,
+    ) -> Self {
         // The backend's name is part of what the shards are asked: their facts are about theirs.
-        let membership = Membership::start(list, remote.told());
+        let membership = Membership::start(list, remote.told(), tls);
         let shards = Arc::new(Routed::new(membership.view()));
         let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
         Self { membership, place: Place { backend, shards, worker } }
@@ -98,6 +107,8 @@ impl Ring {
 struct RingArgs {
     #[command(flatten)]
     shards: ShardArgs,
+    #[command(flatten)]
+    shards_tls: PeerTlsArgs,
     #[command(flatten)]
     remote: RemoteArgs,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use goma_common::tls::ServerTls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +29,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the listener itself is broken.
-pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<()> {
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    listener: TcpListener,
+    tls: Option<ServerTls>,
+) -> io::Result<()> {
     let ending = Ending { drain: gateway.drain.clone(), closed: CancellationToken::new() };
     let app = app(gateway);
     let connections = TaskTracker::new();
@@ -43,7 +48,8 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<(
         };
         match accepted {
             Ok((stream, peer)) => {
-                connections.spawn(serve_one(stream, peer, app.clone(), ending.clone()));
+                let (tls, app, ending) = (tls.clone(), app.clone(), ending.clone());
+                connections.spawn(serve_one(stream, peer, tls, app, ending));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -58,10 +64,24 @@ pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener) -> io::Result<(
     Ok(())
 }
 
-async fn serve_one(stream: TcpStream, peer: SocketAddr, app: Router, ending: Ending) {
+async fn serve_one(
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<ServerTls>,
+    app: Router,
+    ending: Ending,
+) {
     // Without it the last small piece of an answer waits for an ACK.
     let _ = stream.set_nodelay(true);
-    if let Err(error) = connection::serve(QuickAck(stream), app, ending).await {
+    let stream = QuickAck(stream);
+    let served = match tls {
+        None => connection::serve(stream, app, ending).await,
+        Some(tls) => match tls.accept(stream).await {
+            Ok(stream) => connection::serve(stream, app, ending).await,
+            Err(error) => Err(error.into()),
+        },
+    };
+    if let Err(error) = served {
         tracing::debug!(%error, %peer, "connection ended");
     }
 }

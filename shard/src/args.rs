@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use goma_common::print_config;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::tls::{PeerTlsArgs, ServerTlsArgs};
 
 use crate::local::ShardConfig;
 use crate::redis_args::RedisArgs;
@@ -62,6 +63,8 @@ pub(crate) enum Admin {
         /// A running shard; may be repeated
         #[arg(long, required = true, value_name = "HOST:PORT")]
         shard: Vec<String>,
+        #[command(flatten)]
+        tls: PeerTlsArgs,
     },
 }
 
@@ -82,6 +85,8 @@ pub(crate) struct ShardArgs {
     /// Its share of the ring, for gateways that find shards by DNS
     #[arg(long, env = "GOMA_SHARD_WEIGHT", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) weight: u32,
+    #[command(flatten)]
+    pub(crate) tls: ServerTlsArgs,
     #[command(flatten)]
     pub(crate) redis: RedisArgs,
     #[command(flatten)]
@@ -162,7 +167,7 @@ mod tests {
     fn an_operator_needs_no_name() {
         let cli = parse("goma-shard admin bump-epoch --shard a:1 --shard b:2");
         assert!(
-            matches!(cli.command, Some(Command::Admin(Admin::BumpEpoch { shard })) if shard.len() == 2)
+            matches!(cli.command, Some(Command::Admin(Admin::BumpEpoch { shard, .. })) if shard.len() == 2)
         );
     }
 }

@@ -4,16 +4,18 @@
 //! the CAS was seen to hold; [`upload`] makes blobs present, each once; [`files`] knows which file
 //! key is which digest and assembles large files; [`contents`] keeps what passed through lately;
 //! [`joins`] has equal actions run once. [`LocalShard`] puts them together, [`upkeep`] is what it
-//! does by itself, [`service`] serves it to gateways, [`server`] is the program `goma-shard`.
+//! does by itself, [`service`] serves it to gateways on its [`port`], [`server`] is the program `goma-shard`.
 //!
 //! Nothing relies on contents that a shard holds: the CAS is the only durable store of them.
 
 mod args;
+mod bump_epoch;
 mod contents;
 pub mod facts;
 mod files;
 mod joins;
 mod local;
+mod port;
 mod presence;
 mod redis_args;
 mod server;

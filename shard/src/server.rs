@@ -6,17 +6,17 @@ use std::time::Duration;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi;
-use goma_proto::shard::shard_client::ShardClient;
+use goma_common::tls::ServerTls;
+use goma_proto::shard::DescribeResponse;
 use goma_proto::shard::shard_server::ShardServer;
-use goma_proto::shard::{BumpEpochRequest, DescribeResponse};
 use tokio::net::TcpListener;
-use tokio_stream::StreamExt;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use crate::args::{Admin, Cli, Command, ShardArgs};
+use crate::bump_epoch::bump_epoch;
 use crate::facts::{Facts, Memory, Redis};
 use crate::local::LocalShard;
+use crate::port;
 use crate::service::Service;
 
 /// The largest message of a gateway: contents are packed to stay below it.
@@ -30,8 +30,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// Flow-control windows that let one large blob pass without waiting for the other side.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
-/// How long an operator's verb waits for a shard.
-const ADMIN: Duration = Duration::from_secs(10);
 
 /// Runs the program to its end.
 ///
@@ -39,7 +37,9 @@ const ADMIN: Duration = Duration::from_secs(10);
 /// Before anything is served, naming the flag; or a verb's.
 pub async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Some(Command::Admin(Admin::BumpEpoch { shard })) => bump_epoch(&shard).await,
+        Some(Command::Admin(Admin::BumpEpoch { shard, tls })) => {
+            bump_epoch(&shard, tls.open().map_err(Failure::configuration)?).await
+        }
         None => run_shard(cli.shard).await,
     }
 }
@@ -65,6 +65,7 @@ pub struct Served {
 pub async fn serve(
     served: Served,
     listener: TcpListener,
+    tls: Option<ServerTls>,
     drain: Drain,
 ) -> Result<(), tonic::transport::Error> {
     let described =
@@ -76,10 +77,6 @@ pub async fn serve(
     let (health, health_service) = tonic_health::server::health_reporter();
     health.set_serving::<ShardServer<Service>>().await;
     let ending = drain.clone();
-    let incoming = TcpListenerStream::new(listener).map(|stream| {
-        // Small answers must not wait for acknowledgements.
-        stream.inspect(|stream| drop(stream.set_nodelay(true)))
-    });
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
@@ -87,7 +84,7 @@ pub async fn serve(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .add_service(health_service)
         .add_service(service)
-        .serve_with_incoming_shutdown(incoming, async move {
+        .serve_with_incoming_shutdown(port::incoming(listener, tls), async move {
             ending.begun().await;
             health.set_not_serving::<ShardServer<Service>>().await;
             tokio::time::sleep(UNREADY).await;
@@ -114,6 +111,7 @@ async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
             Arc::new(Memory::new(args.memory.memory_entries))
         }
     };
+    let tls = args.tls.open(&["h2"]).map_err(Failure::configuration)?;
     let bound = TcpListener::bind(args.listen).await;
     let listener =
         bound.map_err(|error| Failure::Start(format!("--listen {}: {error}", args.listen)))?;
@@ -126,26 +124,16 @@ async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
         shard: Arc::new(shard),
         max_arriving_bytes: args.memory.max_upload_bytes,
     };
+    if !args.listen.ip().is_loopback() && !args.tls.wants_certificates() {
+        tracing::warn!(
+            "whoever reaches {address} is believed: keep it on a private network, or have gateways \
+             show certificates (--tls-certificate, --tls-client-ca)"
+        );
+    }
     tracing::info!(%address, name = served.name, backend = served.backend, "listening");
-    let ended = serve(served, listener, drain).await;
+    let ended = serve(served, listener, tls, drain).await;
     facts.flush().await;
     signals.abort();
     tracing::info!("ended");
     ended.map_err(|error| Failure::Start(format!("--listen {address}: {error}")))
-}
-
-async fn bump_epoch(shards: &[String]) -> Result<(), Failure> {
-    for shard in shards {
-        let failed = |why: String| Failure::Start(format!("--shard {shard}: {why}"));
-        let channel = tonic::transport::Endpoint::from_shared(format!("http://{shard}"))
-            .map_err(|error| Failure::Configuration(format!("--shard {shard}: {error}")))?
-            .timeout(ADMIN)
-            .connect_timeout(ADMIN)
-            .connect_lazy();
-        let bumped = ShardClient::new(channel).bump_epoch(BumpEpochRequest {}).await;
-        let epoch =
-            bumped.map_err(|status| failed(status.message().to_owned()))?.into_inner().epoch;
-        println!("{shard}: epoch {epoch}");
-    }
-    Ok(())
 }

@@ -51,7 +51,7 @@ impl Running {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let drain = Drain::new();
-        tokio::spawn(serve(served, listener, drain.clone()));
+        tokio::spawn(serve(served, listener, None, drain.clone()));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
         Self { cas, drain, channel: endpoint.connect().await.expect("a connection") }
     }

@@ -3,6 +3,7 @@
 use clap::Args;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::tls::PeerTlsArgs;
 
 use crate::args::GatewayArgs;
 use crate::config::GatewayConfig;
@@ -27,6 +28,8 @@ struct Entry {
     shards: Option<String>,
     #[arg(long)]
     shards_dns: Option<String>,
+    #[command(flatten)]
+    shards_tls: PeerTlsArgs,
 }
 
 /// The subjects of these flags. The flags' own backend is one where it is named, or there is no other.

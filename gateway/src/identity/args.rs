@@ -1,17 +1,18 @@
 //! The flags that say who is let in.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use goma_common::program::Failure;
+use goma_common::reloaded::Reloaded;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::{Code, Error};
 use http::Uri;
 
 use super::Identity;
 use super::acl::Acl;
 use super::google::{Google, STOCK_CLIENT, TOKENINFO};
-use super::reloaded::Reloaded;
 use super::static_tokens::StaticTokens;
 
 /// Who is let in. Flags of the original keep their names.
@@ -93,16 +94,13 @@ impl IdentityArgs {
             };
         }
         let tokens = match (how.contains(&Auth::Tokens), &self.auth_token_file) {
-            (true, Some(file)) => {
-                let parse = StaticTokens::parse;
-                Some(Reloaded::open("--auth-token-file", file.clone(), parse))
-            }
+            (true, Some(file)) => Some(follow("--auth-token-file", file, StaticTokens::parse)),
             (true, None) => return wrong("--auth tokens: name the --auth-token-file".to_owned()),
             (false, _) => None,
         };
         let google = how.contains(&Auth::Google).then(|| Google::new(self.tokeninfo_url.clone()));
         let acl = match &self.acl_file {
-            Some(file) => Reloaded::open("--acl-file", file.clone(), Acl::parse),
+            Some(file) => follow("--acl-file", file, Acl::parse),
             None => {
                 let users = match &google {
                     Some(_) if self.allowed_users.is_empty() => vec![own_address()?],
@@ -144,6 +142,21 @@ impl IdentityArgs {
         }
         how
     }
+}
+
+/// Keeps up with a file.
+fn follow<T>(
+    flag: &'static str,
+    file: &Path,
+    parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
+) -> Result<Reloaded<T>, Error> {
+    let file = file.to_owned();
+    Reloaded::open(vec![file.clone()], move || {
+        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        text.and_then(|text| parse(&text)).map_err(|why| {
+            Error::new(Code::InvalidArgument, format!("{flag} {}: {why}", file.display()))
+        })
+    })
 }
 
 /// As the original makes it up: the user's name at what `/etc/mailname` says.

@@ -2,24 +2,23 @@
 //!
 //! A token is proved by whoever gave it: [`static_tokens`] by a file of ours, [`google`] by its issuer.
 //! What is proved is a name; [`acl`] says which group that is in, and whether it is let in. [`web`]
-//! speaks to issuers, [`reloaded`] keeps up with files, [`args`] are the flags.
+//! speaks to issuers, [`args`] are the flags.
 
 mod acl;
 mod args;
 mod google;
-mod reloaded;
 mod static_tokens;
 mod token_verb;
 mod web;
 
 use goma_common::Error;
 use goma_common::reapi::UserToken;
+use goma_common::reloaded::Reloaded;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
 use acl::{Acl, Decision};
 use google::Google;
-use reloaded::Reloaded;
 use static_tokens::StaticTokens;
 
 pub use args::IdentityArgs;

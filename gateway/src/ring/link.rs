@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use goma_common::tls::{Io, PeerTls};
 use goma_common::{Code, Error, Result};
 use goma_proto::shard::shard_client::ShardClient;
 use goma_proto::shard::{DescribeRequest, DescribeResponse};
@@ -30,6 +31,8 @@ pub(super) struct Expected {
     pub(super) name: Option<String>,
     /// The backend, as [`goma_common::remote_args::RemoteArgs::told`] tells it.
     pub(super) backend: String,
+    /// How it shows who it is; `None` where the network is trusted.
+    pub(super) tls: Option<PeerTls>,
 }
 
 /// Two connections to one shard: large contents would hold up the small calls.
@@ -52,16 +55,20 @@ pub(super) enum NoLink {
 impl Link {
     /// Connects and asks who is there. Bounded by the caller.
     pub(super) async fn open(address: &str, expected: &Expected) -> Result<Self, NoLink> {
-        let (calls, peer) = connect(address, address).await?;
+        let (calls, peer) = connect(address, address, expected.tls.as_ref()).await?;
         let described = describe(&calls, expected).await?;
         // Not by the name again: that may be another shard by now.
-        let (bulk, _) = connect(peer, address).await?;
+        let (bulk, _) = connect(peer, address, expected.tls.as_ref()).await?;
         describe(&bulk, expected).await?;
         Ok(Self { calls, bulk, described })
     }
 }
 
-async fn connect(to: impl ToSocketAddrs, told: &str) -> Result<(Channel, SocketAddr), NoLink> {
+async fn connect(
+    to: impl ToSocketAddrs,
+    told: &str,
+    tls: Option<&PeerTls>,
+) -> Result<(Channel, SocketAddr), NoLink> {
     let failed = |error: &dyn std::fmt::Display| {
         NoLink::Failed(Error::new(Code::Unavailable, format!("{told}: {error}")))
     };
@@ -74,6 +81,10 @@ async fn connect(to: impl ToSocketAddrs, told: &str) -> Result<(Channel, SocketA
     };
     let peer = stream.peer_addr().map_err(|error| failed(&error))?;
     stream.set_nodelay(true).map_err(|error| failed(&error))?;
+    let stream: Box<dyn Io> = match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.connect(stream).await.map_err(|error| failed(&error))?),
+    };
     let endpoint = Endpoint::from_shared(format!("http://{told}"))
         .map_err(|error| failed(&error))?
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -128,7 +139,7 @@ mod tests {
         let described = DescribeResponse { name: "a".into(), weight: 1, backend: "h:1".into() };
         let because = |name: Option<&str>, backend: &str| {
             let name = name.map(ToOwned::to_owned);
-            mismatch(&described, &Expected { name, backend: backend.to_owned() })
+            mismatch(&described, &Expected { name, backend: backend.to_owned(), tls: None })
         };
         assert_eq!(because(Some("a"), "h:1"), None);
         assert_eq!(because(None, "h:1"), None);

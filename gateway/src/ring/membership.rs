@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use goma_common::tls::PeerTls;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,11 +34,12 @@ impl Membership {
     /// ours, as [`goma_common::remote_args::RemoteArgs::told`] tells it: that of the shards must be
     /// the same.
     #[must_use]
-    pub fn start(list: MemberList, backend: String) -> Self {
+    pub fn start(list: MemberList, backend: String, tls: Option<PeerTls>) -> Self {
         let (published, view) = watch::channel(Arc::new(View::new(Vec::new(), Vec::new())));
         let (sender, reports) = mpsc::channel(REPORTS);
         let task = Task {
             backend,
+            tls,
             published,
             sender,
             ring: Arc::default(),
@@ -59,6 +61,7 @@ impl Membership {
 /// The one who knows all members.
 struct Task {
     backend: String,
+    tls: Option<PeerTls>,
     published: watch::Sender<Arc<View>>,
     sender: mpsc::Sender<(u64, Report)>,
     ring: Arc<AtomicU64>,
@@ -109,7 +112,7 @@ impl Task {
     }
 
     fn expected(&self, name: Option<String>) -> Expected {
-        Expected { name, backend: self.backend.clone() }
+        Expected { name, backend: self.backend.clone(), tls: self.tls.clone() }
     }
 
     fn watch(&mut self, label: String, watched: Watched) {

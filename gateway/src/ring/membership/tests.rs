@@ -29,7 +29,7 @@ fn named(shards: &[(&str, SocketAddr)]) -> Membership {
         address: address.to_string(),
         weight: 1,
     });
-    Membership::start(MemberList::Named(shards.collect()), "b".to_owned())
+    Membership::start(MemberList::Named(shards.collect()), "b".to_owned(), None)
 }
 
 fn names(view: &View) -> Vec<&str> {
@@ -245,12 +245,12 @@ async fn a_stranger_that_takes_over_an_address_is_found_out() {
 async fn shards_behind_a_dns_name_say_their_own_names() {
     let server = Server::start("a");
     let name = format!("localhost:{}", server.address.port());
-    let membership = Membership::start(MemberList::Dns(name), "b".to_owned());
+    let membership = Membership::start(MemberList::Dns(name), "b".to_owned(), None);
     let view = membership.until_up(&["a"]).await;
     assert_eq!(view.ring().members()[0].weight, 3, "as it says");
 
     let nowhere = MemberList::Dns("no-such-host.invalid:1".to_owned());
-    Membership::start(nowhere, "b".to_owned()).until_out("no-such-host.invalid:1: ").await;
+    Membership::start(nowhere, "b".to_owned(), None).until_out("no-such-host.invalid:1: ").await;
 }
 
 /// A way to a server that can be cut: then nothing passes and nobody is told.

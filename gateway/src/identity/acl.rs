@@ -150,8 +150,10 @@ impl Group {
         let named = (self.tokens && proof.is_ours)
             || self.emails.iter().any(|email| email.eq_ignore_ascii_case(&proof.name))
             || self.domains.iter().any(|known| known.eq_ignore_ascii_case(domain));
-        let meant = proof.is_ours
-            || self.audience.as_ref().is_none_or(|audience| *audience == proof.audience);
+        let meant = match (&self.audience, &proof.audience) {
+            (Some(wanted), Some(told)) => wanted == told,
+            _ => true,
+        };
         named && meant
     }
 }
@@ -162,8 +164,8 @@ mod tests {
 
     /// Without an audience, by a token of ours.
     fn who(name: &str, audience: &str) -> Proof {
-        let is_ours = audience.is_empty();
-        Proof { name: name.to_owned(), audience: audience.to_owned(), is_ours }
+        let audience = Some(audience.to_owned()).filter(|audience| !audience.is_empty());
+        Proof { name: name.to_owned(), is_ours: audience.is_none(), audience }
     }
 
     #[test]

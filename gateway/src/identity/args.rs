@@ -13,6 +13,7 @@ use http::Uri;
 use super::Identity;
 use super::acl::Acl;
 use super::google::{Google, STOCK_CLIENT, TOKENINFO};
+use super::oidc::Oidc;
 use super::static_tokens::StaticTokens;
 
 /// Who is let in. Flags of the original keep their names.
@@ -58,6 +59,15 @@ pub struct IdentityArgs {
         value_name = "URL"
     )]
     tokeninfo_url: Uri,
+    /// OpenID provider whose tokens are taken, by its URL
+    #[arg(long, env = "GOMA_GATEWAY_OIDC_ISSUER", value_name = "URL", requires = "oidc_audience")]
+    oidc_issuer: Option<String>,
+    /// Whom its tokens must have been made for
+    #[arg(long, env = "GOMA_GATEWAY_OIDC_AUDIENCE", value_name = "ID", requires = "oidc_issuer")]
+    oidc_audience: Option<String>,
+    /// Which of their claims is a user's name; an address must be a verified one
+    #[arg(long, env = "GOMA_GATEWAY_OIDC_NAME", default_value = "email", value_name = "CLAIM")]
+    oidc_name: String,
     /// Let everybody in who can connect, and not from this machine alone
     #[arg(long, env = "GOMA_GATEWAY_ALLOW_ANYBODY")]
     allow_anybody: bool,
@@ -72,6 +82,8 @@ enum Auth {
     Google,
     /// Tokens of --auth-token-file
     Tokens,
+    /// Signed tokens of the provider of --oidc-issuer
+    Oidc,
 }
 
 impl IdentityArgs {
@@ -99,13 +111,31 @@ impl IdentityArgs {
             (false, _) => None,
         };
         let google = how.contains(&Auth::Google).then(|| Google::new(self.tokeninfo_url.clone()));
+        let oidc = match (how.contains(&Auth::Oidc), &self.oidc_issuer, &self.oidc_audience) {
+            (true, Some(issuer), Some(audience)) => {
+                Some(Oidc::new(issuer.clone(), audience.clone(), self.oidc_name.clone()))
+            }
+            (true, ..) => {
+                return wrong("--auth oidc: name the --oidc-issuer and --oidc-audience".to_owned());
+            }
+            (false, ..) => None,
+        };
         let acl = match &self.acl_file {
             Some(file) => follow("--acl-file", file, Acl::parse),
             None => {
                 let users = match &google {
-                    Some(_) if self.allowed_users.is_empty() => vec![own_address()?],
+                    Some(_) if self.allowed_users.is_empty() && oidc.is_none() => {
+                        vec![own_address()?]
+                    }
                     _ => self.allowed_users.iter().map(|user| user.trim().to_owned()).collect(),
                 };
+                if users.is_empty() && tokens.is_none() {
+                    return wrong(
+                        "--oidc-issuer: say who of its users is let in, by --allowed-users (such as \
+                         '*@farm.example') or --acl-file"
+                            .to_owned(),
+                    );
+                }
                 let acl = Acl::of_users(&users, &self.allowed_audience);
                 Ok(Reloaded::constant(if tokens.is_some() { acl.with_tokens() } else { acl }))
             }
@@ -113,6 +143,7 @@ impl IdentityArgs {
         let identity = Identity {
             tokens: tokens.transpose().map_err(Failure::configuration)?,
             google: google.transpose().map_err(Failure::configuration)?,
+            oidc: oidc.transpose().map_err(Failure::configuration)?,
             acl: Some(acl.map_err(Failure::configuration)?),
         };
         if identity.passes_tokens() && !remote.may_send_credentials() {
@@ -134,7 +165,12 @@ impl IdentityArgs {
         if self.auth_token_file.is_some() {
             how.push(Auth::Tokens);
         }
-        if !self.allowed_users.is_empty() || (self.acl_file.is_some() && how.is_empty()) {
+        if self.oidc_issuer.is_some() {
+            how.push(Auth::Oidc);
+        }
+        let listed = !self.allowed_users.is_empty() || self.acl_file.is_some();
+        // A list by itself is of those whom the original knows.
+        if listed && how.is_empty() {
             how.push(Auth::Google);
         }
         if how.is_empty() {

@@ -104,7 +104,7 @@ fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     }
     match life.checked_sub(MARGIN) {
         Some(life) if !life.is_zero() => {
-            let (name, audience) = (name.to_owned(), audience.to_owned());
+            let (name, audience) = (name.to_owned(), Some(audience.to_owned()));
             (Ok(Proof { name, audience, is_ours: false }), life)
         }
         _ => denied("the token is about to expire"),
@@ -119,7 +119,8 @@ mod tests {
     fn answers_of_either_form_are_read() {
         let old = br#"{"audience":"c","email":"a@x","verified_email":true,"expires_in":3599}"#;
         let new = br#"{"aud":"c","email":"a@x","email_verified":"true","expires_in":"3599"}"#;
-        let proof = Proof { name: "a@x".to_owned(), audience: "c".to_owned(), is_ours: false };
+        let proof =
+            Proof { name: "a@x".to_owned(), audience: Some("c".to_owned()), is_ours: false };
         for answer in [&old[..], new] {
             assert_eq!(verdict(answer), (Ok(proof.clone()), Duration::from_secs(3569)));
         }

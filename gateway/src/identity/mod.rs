@@ -1,12 +1,14 @@
 //! Who a request is from, before anything of its body is read.
 //!
-//! A token is proved by whoever gave it: [`static_tokens`] by a file of ours, [`google`] by its issuer.
-//! What is proved is a name; [`acl`] says which group that is in, and whether it is let in. [`web`]
+//! A token is proved by whoever gave it: [`static_tokens`] by a file of ours, [`google`] by its issuer,
+//! [`oidc`] by its issuer's signature, of which [`jwt_crypto`] is the cryptography. What is proved is a name; [`acl`] says which group that is in, and whether it is let in. [`web`]
 //! speaks to issuers, [`args`] are the flags.
 
 mod acl;
 mod args;
 mod google;
+mod jwt_crypto;
+mod oidc;
 mod static_tokens;
 mod token_verb;
 mod web;
@@ -19,6 +21,7 @@ use http::header::AUTHORIZATION;
 
 use acl::{Acl, Decision};
 use google::Google;
+use oidc::Oidc;
 use static_tokens::StaticTokens;
 
 pub use args::IdentityArgs;
@@ -29,8 +32,8 @@ pub use token_verb::TokenCommand;
 pub(crate) struct Proof {
     /// An address, or the name of a token of ours.
     pub(crate) name: String,
-    /// Whom the token was made for; a token of ours is for us.
-    pub(crate) audience: String,
+    /// Whom the token was made for, where that is for the list to judge.
+    pub(crate) audience: Option<String>,
     /// Whether it is a token of ours.
     pub(crate) is_ours: bool,
 }
@@ -60,6 +63,7 @@ pub(crate) enum Denied {
 pub struct Identity {
     tokens: Option<Reloaded<StaticTokens>>,
     google: Option<Google>,
+    oidc: Option<Oidc>,
     /// Nobody is asked without one.
     acl: Option<Reloaded<Acl>>,
 }
@@ -68,7 +72,7 @@ impl Identity {
     /// Everybody is let in.
     #[must_use]
     pub fn none() -> Self {
-        Self { tokens: None, google: None, acl: None }
+        Self { tokens: None, google: None, oidc: None, acl: None }
     }
 
     /// Whether some group's users have the backend used on their own account.
@@ -117,6 +121,12 @@ impl Identity {
                 return Err(Denied::Unknown("this server knows no tokens of its own".to_owned()));
             };
             return tokens.get().prove(token, std::time::SystemTime::now());
+        }
+        // Google's tokens are not signed, and of no form.
+        if let Some(oidc) = &self.oidc
+            && (self.google.is_none() || token.split('.').count() == 3)
+        {
+            return oidc.prove(token).await;
         }
         match &self.google {
             Some(google) => google.prove(token).await,

@@ -90,9 +90,7 @@ impl StaticTokens {
             Some(Entry { name, until: Some(until) }) if *until <= now => {
                 Err(Denied::Unknown(format!("the token of {name} has expired")))
             }
-            Some(entry) => {
-                Ok(Proof { name: entry.name.clone(), audience: String::new(), is_ours: true })
-            }
+            Some(entry) => Ok(Proof { name: entry.name.clone(), audience: None, is_ours: true }),
         }
     }
 }

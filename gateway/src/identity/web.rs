@@ -34,16 +34,32 @@ impl Web {
         Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
     }
 
+    /// Asks for a page.
+    ///
+    /// # Errors
+    /// `Unavailable` in the words of whatever failed.
+    pub(crate) async fn get(&self, uri: &Uri) -> Result<(StatusCode, Bytes)> {
+        self.ask(uri, Request::get(uri.clone()).body(Full::default())).await
+    }
+
     /// Posts a form, already encoded.
     ///
     /// # Errors
     /// `Unavailable` in the words of whatever failed, without the form.
     pub(crate) async fn post(&self, uri: &Uri, form: String) -> Result<(StatusCode, Bytes)> {
-        let failed = |why: String| Error::new(Code::Unavailable, format!("{uri}: {why}"));
         let request = Request::post(uri.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(Full::from(form))
-            .map_err(|error| failed(error.to_string()))?;
+            .body(Full::from(form));
+        self.ask(uri, request).await
+    }
+
+    async fn ask(
+        &self,
+        uri: &Uri,
+        request: http::Result<Request<Full<Bytes>>>,
+    ) -> Result<(StatusCode, Bytes)> {
+        let failed = |why: String| Error::new(Code::Unavailable, format!("{uri}: {why}"));
+        let request = request.map_err(|error| failed(error.to_string()))?;
         let answer = async {
             let response = self.0.request(request).await.map_err(|error| {
                 failed(deepest_cause(&error).unwrap_or_else(|| error.to_string()))

@@ -13,6 +13,7 @@ use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
 use crate::conformance_verb::ConformanceArgs;
 use crate::simulate_verb::SimulateArgs;
+use crate::token_service_verb::TokenServiceArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
@@ -39,6 +40,8 @@ pub(crate) enum Verb {
     Simulate(SimulateArgs),
     /// Asks a Remote Execution server what it can do, and tells whether a Goma server can use it
     Conformance(Box<ConformanceArgs>),
+    /// Gives the stock client refreshable tokens, without which its own retries do not work
+    TokenService(TokenServiceArgs),
 }
 
 /// How to speak to which server.

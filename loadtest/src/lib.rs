@@ -4,7 +4,7 @@
 //! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
 //! `compile_commands.json` names; [`report`] is what a run says in JSON. [`cluster`] runs a whole
 //! cluster on this machine, [`chaos`] breaks it under builds, [`herd`] is many users at once.
-//! [`simulate`] is a fleet on paper, and alone in knowing how a server works inside: all else sees it
+//! [`token_service`] makes the stock client's retries work. [`simulate`] is a fleet on paper, and alone in knowing how a server works inside: all else sees it
 //! from a user's machine.
 
 pub mod build;
@@ -20,6 +20,7 @@ pub mod report;
 pub mod simulate;
 mod sources;
 pub mod stock;
+pub mod token_service;
 
 pub use client::{Client, ClientConfig, Compile, Outcome};
 pub use error::{Error, Result};

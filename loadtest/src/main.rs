@@ -5,6 +5,7 @@ mod chaos_verb;
 mod cluster_verbs;
 mod conformance_verb;
 mod simulate_verb;
+mod token_service_verb;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         Verb::Cluster(args) => cluster_verbs::run(args).await,
         Verb::Conformance(args) => conformance_verb::run(*args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
+        Verb::TokenService(args) => token_service_verb::run(args).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),

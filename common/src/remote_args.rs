@@ -111,7 +111,7 @@ pub struct CredentialArgs {
     pub remote_client_key: Option<PathBuf>,
     /// A header of every call, such as x-api-key=...; may be repeated, in the environment one a
     /// line. Other users of this machine see command lines: a file is better for secrets
-    #[arg(long, env = "GOMA_REMOTE_HEADER", value_delimiter = '\n', hide_env_values = true, value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long, env = "GOMA_REMOTE_HEADER", value_delimiter = '\n', hide_env_values = true, value_name = "NAME=VALUE", value_parser = header_of_line)]
     pub remote_header: Vec<Header>,
     /// File with such headers, one a line; # begins a comment
     #[arg(long, env = "GOMA_REMOTE_HEADER_FILE", value_name = "FILE")]
@@ -278,6 +278,10 @@ impl RemoteArgs {
         let mut credentials = Credentials::default();
         let invalid = |flag: &str, error: Error| error.context(flag);
         for Header { name, value } in &args.remote_header {
+            if name.is_empty() {
+                let why = "--remote-header: write NAME=VALUE";
+                return Err(Error::new(Code::InvalidArgument, why));
+            }
             let added = credentials.add_header(name, value);
             added.map_err(|error| invalid("--remote-header", error))?;
         }
@@ -327,6 +331,13 @@ fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
     std::fs::read(file).map_err(|error| {
         Error::new(Code::InvalidArgument, format!("{flag} {}: {error}", file.display()))
     })
+}
+
+/// One of a command line, which never fails: what does is printed with its value. Without a name it is
+/// refused later.
+fn header_of_line(text: &str) -> Result<Header, std::convert::Infallible> {
+    let nameless = |_| Header { name: String::new(), value: text.to_owned() };
+    Ok(header(text).unwrap_or_else(nameless))
 }
 
 /// `name=value` or, as HTTP spells it, `name: value`.

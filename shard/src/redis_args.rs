@@ -13,7 +13,13 @@ use crate::facts::RedisConfig;
 pub struct RedisArgs {
     /// redis://HOST:PORT or rediss://HOST:PORT; repeated, the nodes of a Redis Cluster [default:
     /// facts are kept in memory and end with the process]
-    #[arg(long, env = "GOMA_REDIS_URL", value_delimiter = ',', value_name = "URL")]
+    #[arg(
+        long,
+        env = "GOMA_REDIS_URL",
+        hide_env_values = true,
+        value_delimiter = ',',
+        value_name = "URL"
+    )]
     pub redis_url: Vec<String>,
     /// A single --redis-url is that of a Redis Cluster
     #[arg(long, env = "GOMA_REDIS_CLUSTER")]

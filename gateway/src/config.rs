@@ -28,6 +28,8 @@ pub struct GatewayConfig {
     pub max_inflight_bytes: usize,
     /// Requests under way at once; more wait unread.
     pub max_inflight: usize,
+    /// Requests of one user under way at once; more of his wait unread.
+    pub max_user_requests: usize,
     /// How long a request may wait for room before it is refused.
     pub admission_wait: Duration,
     /// Outputs up to this many bytes go inside the answer; larger ones are fetched in pieces.
@@ -77,6 +79,7 @@ impl Default for GatewayConfig {
             max_inflated: 256 << 20,
             max_inflight_bytes: 1 << 30,
             max_inflight: 4096,
+            max_user_requests: 1024,
             admission_wait: Duration::from_secs(30),
             max_inline_output: 16 << 20,
             key_cache_entries: 200_000,

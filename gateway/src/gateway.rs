@@ -22,6 +22,7 @@ use crate::joined::Joined;
 use crate::per_account::PerAccount;
 use crate::place::Place;
 use crate::platforms::{Platform, Platforms};
+use crate::shares::Shares;
 use crate::worker::WorkerFiles;
 
 /// A backend's health is asked at most this often, however many probe us.
@@ -30,6 +31,7 @@ const HEALTH_LIFE: Duration = Duration::from_secs(1);
 /// All that the routes need.
 pub struct Gateway {
     pub(crate) config: Arc<GatewayConfig>,
+    pub(crate) shares: Shares,
     pub(crate) admission: Admission,
     pub(crate) identity: Identity,
     exec: Exec,
@@ -54,6 +56,7 @@ impl Gateway {
         let Place { backend, shards, worker } = shared(Place { backend, shards, worker });
         let files = Arc::new(Files::new(shards.clone(), config.key_cache_entries));
         Self {
+            shares: Shares::new(config.admission_wait),
             admission: Admission::new(
                 config.max_inflight,
                 config.max_inflight_bytes,

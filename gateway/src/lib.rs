@@ -37,6 +37,7 @@ mod refusal;
 pub mod ring;
 mod run;
 mod server;
+mod shares;
 mod source;
 mod store_lookup;
 pub mod worker;

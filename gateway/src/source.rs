@@ -33,7 +33,7 @@ mod tests {
         assert_eq!(said("ann", "1"), said("ann", "2"));
         assert_ne!(said("ann", "1"), said("bob", "1"));
         assert_ne!(said("", "1"), said("", "2"));
-        let proved = Caller { name: "ann".to_owned(), token: None };
+        let proved = Caller { name: "ann".to_owned(), ..Caller::default() };
         assert_eq!(of(&proved, Some(&who("bob", "1"))), said("ann", "1"), "what is proved counts");
     }
 }

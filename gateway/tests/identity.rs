@@ -89,7 +89,8 @@ fn gateway(flags: &str) -> Router {
     let cas = ScriptedBackend::default();
     let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
     let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-    let config = GatewayConfig::default();
+    let admission_wait = Duration::from_millis(300);
+    let config = GatewayConfig { admission_wait, ..gateway.config(&remote.traits()) };
     let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
     app(Arc::new(gateway.with_identity(identity)))
 }
@@ -155,8 +156,7 @@ async fn each_way_of_not_being_let_in_has_its_answer_on_every_path() {
     ] {
         for path in ["ping", "e", "s", "l", "sl"] {
             // A body that never comes must not be waited for.
-            let body =
-                Body::from_stream(futures::stream::pending::<Result<String, std::io::Error>>());
+            let body = endless();
             let (told, words) = ask(&app, path, authorization, body).await;
             assert_eq!(told.as_u16(), status, "{authorization} at {path}: {words}");
             assert!(words.contains(why), "{authorization}: {words}");
@@ -213,6 +213,34 @@ async fn tokens_of_ours_are_let_in_until_their_line_is_gone() {
     std::fs::write(&file, "oops").expect("writes");
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_eq!(ping(&app, &ann).await, StatusCode::OK);
+}
+
+/// A body that never comes.
+fn endless() -> Body {
+    Body::from_stream(futures::stream::pending::<Result<String, std::io::Error>>())
+}
+
+#[tokio::test]
+async fn one_who_has_all_that_he_may_under_way_holds_up_nobody_else() {
+    let ((ann, anns_line), (bob, bobs_line)) = (new_token("ann"), new_token("bob"));
+    let (_dir, file) = written(&format!("{anns_line}\n{bobs_line}\n"));
+    let app = gateway(&format!("--auth-token-file {} --max-user-requests 3", file.display()));
+    let [ann, bob] = [ann, bob].map(|token| format!("Bearer {token}"));
+    let slow = async |authorization: String| ask(&app, "e", &authorization, endless()).await;
+    let held = join_all((0..3).map(|_| slow(ann.clone())));
+    tokio::select! {
+        ended = held => panic!("their bodies never came: {ended:?}"),
+        () = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let (status, words) = ask(&app, "l", &ann, Body::empty()).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(words.contains("ann has 3 requests under way"), "{words}");
+            assert_eq!(ask(&app, "l", &bob, Body::empty()).await.0, StatusCode::OK);
+            // Whether he is let in at all is told at once.
+            assert_eq!(ask(&app, "ping", &ann, Body::empty()).await.0, StatusCode::OK);
+        } => {}
+    }
+    assert_eq!(ask(&app, "l", &ann, Body::empty()).await.0, StatusCode::OK, "they hung up");
 }
 
 #[tokio::test]

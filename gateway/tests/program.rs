@@ -75,7 +75,7 @@ fn what_cannot_be_is_refused_and_the_flag_is_named() {
     let shards = ["--shards", "a=127.0.0.1:1", "--remoteexec-addr", "127.0.0.1:2"];
     let with = |more: &[&str]| run(&[&shards[..], more].concat());
     for (args, flag) in [
-        (with(&["--listen", "0.0.0.0:0"]), "--auth none"),
+        (with(&["--listen", "0.0.0.0:0"]), "--allow-anybody"),
         (with(&["--shards", "a=127.0.0.1:3"]), "--shards: a is there twice"),
         (with(&["--additional-tls-certificate", "/no/such"]), "--additional-tls-certificate"),
         (run(&["--shards", "a=127.0.0.1:1"]), "--remoteexec-addr"),

@@ -125,6 +125,14 @@ where
         Ok(caller) => caller,
         Err(denied) => return respond::denied(&denied, head.uri.path()),
     };
+    let shares = caller.shares(gateway.config.max_user_requests);
+    let _place = match gateway.shares.enter(shares).await {
+        Ok(place) => place,
+        Err(error) => {
+            tracing::warn!(%error, path = head.uri.path(), "refused a request");
+            return respond::error(&error);
+        }
+    };
     let user = caller.token.clone();
     let received = deadline.bound("request", receive(gateway, &head.headers, body)).await;
     let Received { message, permit } = match received {

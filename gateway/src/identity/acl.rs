@@ -13,11 +13,13 @@
 //! domains = ["farm.example"]
 //! audience = "some client's id"     # of Google's tokens; without it any
 //! backend-account = "user"          # the backend is used with the user's own token
+//! max-requests = 2000               # of all of them, under way at once; the rest waits
 //! ```
 
 use serde::Deserialize;
 
 use super::Proof;
+use crate::shares::Share;
 
 /// The list.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,6 +44,7 @@ struct Group {
     reject: bool,
     #[serde(default)]
     backend_account: Account,
+    max_requests: Option<usize>,
 }
 
 /// Whose account the backend is used with.
@@ -58,8 +61,9 @@ enum Account {
 /// What becomes of somebody.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Decision {
-    /// Let in, and whether the user's own token goes to the backend.
-    Allowed { passes_token: bool },
+    /// Let in: whether the user's own token goes to the backend, and what his group may have under
+    /// way.
+    Allowed { passes_token: bool, share: Option<Share> },
     /// In a group that is not.
     Rejected { group: String },
     /// In none.
@@ -80,7 +84,9 @@ impl Acl {
         let id = "allowed users".to_owned();
         let backend_account = Account::Server;
         let tokens = false;
-        let group = Group { id, emails, domains, tokens, audience, reject: false, backend_account };
+        let (reject, max_requests) = (false, None);
+        let group =
+            Group { id, emails, domains, tokens, audience, reject, backend_account, max_requests };
         Self { groups: vec![group] }
     }
 
@@ -94,6 +100,7 @@ impl Acl {
             audience: None,
             reject: false,
             backend_account: Account::Server,
+            max_requests: None,
         });
         self
     }
@@ -111,13 +118,18 @@ impl Acl {
         if groups.iter().all(|group| group.reject) {
             return Err("no [[group]] of it lets anybody in".to_owned());
         }
-        for Group { id, emails, domains, tokens, .. } in groups {
+        for Group { id, emails, domains, tokens, max_requests, .. } in groups {
             if !ids.insert(id) {
                 return Err(format!("group {id:?} is there twice"));
             }
             if emails.is_empty() && domains.is_empty() && !tokens {
                 return Err(format!(
                     "group {id:?} names nobody: give it emails, domains or tokens"
+                ));
+            }
+            if *max_requests == Some(0) {
+                return Err(format!(
+                    "group {id:?}: max-requests of 0; to let nobody in, reject = true"
                 ));
             }
             let stray = domains.iter().find(|name| name.is_empty() || name.contains('@'));
@@ -134,7 +146,10 @@ impl Acl {
             None => Decision::Unlisted,
             Some(group) if group.reject => Decision::Rejected { group: group.id.clone() },
             Some(group) => {
-                Decision::Allowed { passes_token: group.backend_account == Account::User }
+                let of = format!("group {}", group.id);
+                let share = group.max_requests.map(|requests| Share { of, requests });
+                let passes_token = group.backend_account == Account::User;
+                Decision::Allowed { passes_token, share }
             }
         }
     }
@@ -174,11 +189,12 @@ mod tests {
             "[[group]]\nid = \"out\"\nemails = [\"eve@farm.example\"]\nreject = true\n\
              [[group]]\nid = \"in\"\ndomains = [\"farm.example\"]\naudience = \"client\"\n\
              [[group]]\nid = \"guests\"\nemails = [\"bob@else.example\", \"ci\"]\n\
-             backend-account = \"user\"\n",
+             backend-account = \"user\"\nmax-requests = 7\n",
         )
         .expect("it is right");
-        let own = Decision::Allowed { passes_token: false };
-        let passes = Decision::Allowed { passes_token: true };
+        let own = Decision::Allowed { passes_token: false, share: None };
+        let share = Some(Share { of: "group guests".to_owned(), requests: 7 });
+        let passes = Decision::Allowed { passes_token: true, share };
         let rejected = Decision::Rejected { group: "out".to_owned() };
         assert_eq!(acl.decide(&who("ann@farm.example", "client")), own);
         assert_eq!(acl.decide(&who("Ann@FARM.example", "client")), own);
@@ -195,7 +211,7 @@ mod tests {
     fn users_are_named_as_the_original_has_them() {
         let users = ["ann@a.example", "*@b.example"].map(str::to_owned);
         let acl = Acl::of_users(&users, "client");
-        let own = Decision::Allowed { passes_token: false };
+        let own = Decision::Allowed { passes_token: false, share: None };
         assert_eq!(acl.decide(&who("ann@a.example", "client")), own);
         assert_eq!(acl.decide(&who("bob@b.example", "client")), own);
         assert_eq!(acl.decide(&who("bob@a.example", "client")), Decision::Unlisted);

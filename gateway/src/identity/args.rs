@@ -168,9 +168,9 @@ impl IdentityArgs {
         if self.oidc_issuer.is_some() {
             how.push(Auth::Oidc);
         }
-        let listed = !self.allowed_users.is_empty() || self.acl_file.is_some();
-        // A list by itself is of those whom the original knows.
-        if listed && how.is_empty() {
+        // Named by themselves they are those whom the original knows.
+        let users = !self.allowed_users.is_empty() && self.oidc_issuer.is_none();
+        if users || (self.acl_file.is_some() && how.is_empty()) {
             how.push(Auth::Google);
         }
         if how.is_empty() {

@@ -24,6 +24,8 @@ use google::Google;
 use oidc::Oidc;
 use static_tokens::StaticTokens;
 
+use crate::shares::Share;
+
 pub use args::IdentityArgs;
 pub use token_verb::TokenCommand;
 
@@ -45,6 +47,18 @@ pub(crate) struct Caller {
     pub(crate) name: String,
     /// On whose account the backend is used, if not ours.
     pub(crate) token: Option<UserToken>,
+    /// What his group may have under way.
+    pub(crate) share: Option<Share>,
+}
+
+impl Caller {
+    /// What this request takes a place in: the user's own share, of so many requests, and his
+    /// group's.
+    pub(crate) fn shares(&self, each: usize) -> Vec<Share> {
+        let own = Share { of: self.name.clone(), requests: each };
+        let own = Some(own).filter(|own| !own.of.is_empty());
+        own.into_iter().chain(self.share.clone()).collect()
+    }
 }
 
 /// Why a request is not served.
@@ -88,15 +102,15 @@ impl Identity {
         };
         let token = bearer(headers)?;
         let proof = self.prove(token).await?;
-        let passes_token = match acl.get().decide(&proof) {
-            Decision::Allowed { passes_token: true } if proof.is_ours => {
+        let (passes_token, share) = match acl.get().decide(&proof) {
+            Decision::Allowed { passes_token: true, .. } if proof.is_ours => {
                 return Err(Denied::Forbidden(format!(
                     "the group of {} uses the backend with its users' own tokens, which this token \
                      is none of",
                     proof.name
                 )));
             }
-            Decision::Allowed { passes_token } => passes_token,
+            Decision::Allowed { passes_token, share } => (passes_token, share),
             Decision::Rejected { group } => {
                 return Err(Denied::Forbidden(format!(
                     "{}: group {group} is not let in",
@@ -111,7 +125,7 @@ impl Identity {
             true => Some(UserToken::new(token).map_err(|error| Denied::Unknown(error.message))?),
             false => None,
         };
-        Ok(Caller { name: proof.name, token })
+        Ok(Caller { name: proof.name, token, share })
     }
 
     async fn prove(&self, token: &str) -> Result<Proof, Denied> {

@@ -50,7 +50,8 @@ impl Place {
             let blobs = group
                 .into_iter()
                 .map(|digest| Blob { digest, contents: contents.get(&digest).cloned() });
-            self.shards.ensure(blobs.collect(), Trust::Presence, source, deadline).await?;
+            // What is brought was found to be missing, whatever is believed.
+            self.shards.ensure(blobs.collect(), Trust::Nothing, source, deadline).await?;
         }
         for digest in large {
             let cas = from.backend.cas.clone();
@@ -67,7 +68,7 @@ impl Place {
                 None => nowhere.push(digest),
                 held => {
                     let blob = Blob { digest, contents: held };
-                    self.shards.ensure(vec![blob], Trust::Presence, source, deadline).await?;
+                    self.shards.ensure(vec![blob], Trust::Nothing, source, deadline).await?;
                 }
             }
         }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::as_user::is_as_user;
 use super::budget::RetryBudget;
 use super::circuit::{Circuit, Next};
 use super::credentials::Credentials;
@@ -85,7 +86,10 @@ impl Guarded<'_> {
             },
             // It says nothing against the next one.
             Code::DeadlineExceeded => Again::Counted,
-            Code::Unauthenticated if !self.renewed && self.guard.credentials.can_renew() => {
+            // A user's token is not ours to renew.
+            Code::Unauthenticated
+                if !self.renewed && self.guard.credentials.can_renew() && !is_as_user() =>
+            {
                 self.answered();
                 self.renewed = true;
                 self.guard.credentials.renew();

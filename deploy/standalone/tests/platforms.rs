@@ -19,6 +19,7 @@ const LARGE: usize = 3 * CHUNK + 1000;
 
 struct Case {
     other: Option<Program>,
+    other_port: u16,
     proxy: Program,
     dirs: [TempDir; 2],
 }
@@ -43,7 +44,7 @@ impl Case {
         );
         write(&file, text).expect("writes");
         let proxy = start(dirs[0].path(), &file).await;
-        Self { other: Some(other), proxy, dirs }
+        Self { other: Some(other), other_port: live, proxy, dirs }
     }
 
     /// Compiles `source`: the compiler puts the large file after it.
@@ -110,6 +111,22 @@ async fn a_compile_goes_where_its_dimensions_say_with_files_that_are_kept_elsewh
     let answer = case.compile("other", &manifest, &["pool:other"]).await;
     case.other.take().expect("it runs").kill().await;
     assert!(case.output(&answer).await.starts_with(b"other"));
+}
+
+#[tokio::test]
+async fn a_backend_that_was_wiped_is_brought_all_files_again() {
+    let mut case = Case::start().await;
+    let large = vec![7; LARGE];
+    let manifest = key(&case.proxy.goma().store_file(&large).await);
+    for _ in 0..2 {
+        let answer = case.compile("wiped", &manifest, &["pool:other"]).await;
+        assert!(case.output(&answer).await.starts_with(b"wiped"));
+        assert_eq!(answer.cache_hit.unwrap_or(0), 0, "it forgot its results, too");
+        case.other.take().expect("it runs").kill().await;
+        let data = case.dirs[1].path().join("backend-data");
+        std::fs::remove_dir_all(&data).expect("wiped");
+        case.other = Some(Program::backend(case.dirs[1].path(), case.other_port).await);
+    }
 }
 
 #[tokio::test]

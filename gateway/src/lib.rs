@@ -40,6 +40,7 @@ mod server;
 mod shares;
 mod source;
 mod store_lookup;
+mod toml_error;
 pub mod worker;
 
 pub use cli::Cli;

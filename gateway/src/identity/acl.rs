@@ -20,6 +20,7 @@ use serde::Deserialize;
 
 use super::Proof;
 use crate::shares::Share;
+use crate::toml_error;
 
 /// The list.
 #[derive(Clone, Debug, Deserialize)]
@@ -110,10 +111,7 @@ impl Acl {
     /// # Errors
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let acl: Self = toml::from_str(text).map_err(|error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            format!("line {}: {}", before.matches('\n').count() + 1, error.message())
-        })?;
+        let acl: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
         let (mut ids, groups) = (std::collections::HashSet::new(), &acl.groups);
         if groups.iter().all(|group| group.reject) {
             return Err("no [[group]] of it lets anybody in".to_owned());

@@ -19,6 +19,8 @@ use goma_common::preset::{AbsolutePaths, OutputFields};
 use goma_common::{Code, Error, Result};
 use serde::{Deserialize, Deserializer, de};
 
+use crate::toml_error;
+
 /// What the file says.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -65,7 +67,7 @@ impl ExecConfig {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let config: Self = toml::from_str(text).map_err(|error| told(text, &error))?;
+        let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
         if config.platforms.is_empty() {
             return Err("it lists no [[platform]]".to_owned());
         }
@@ -88,13 +90,6 @@ impl ExecConfig {
             None => Ok(config),
         }
     }
-}
-
-/// The line, and what is wrong there; not what stands there, which may be a secret.
-fn told(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    let line = before.matches('\n').count() + 1;
-    format!("line {line}: {}", error.message())
 }
 
 fn value_of_flag<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {

@@ -12,17 +12,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
-use clap::Parser;
 use futures::future::join_all;
-use goma_common::drain::Drain;
-use goma_common::remote_args::RemoteArgs;
-use goma_common::testing::ScriptedBackend;
-use goma_gateway::args::GatewayArgs;
-use goma_gateway::worker::Probed;
-use goma_gateway::{Gateway, GatewayConfig, app};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use support::compile;
+use support::{compile, gateway_for};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -73,26 +66,9 @@ async fn tell(State(google): State<Google>, form: String) -> (StatusCode, String
     (StatusCode::from_u16(status).expect("a status"), body)
 }
 
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    gateway: GatewayArgs,
-}
-
 /// A gateway that lets in whom these flags say.
 fn gateway(flags: &str) -> Router {
-    let Flags { remote, gateway } =
-        Flags::try_parse_from(format!("x {flags}").split_whitespace()).expect("parses");
-    let identity = gateway.identity([0, 0, 0, 0].into(), &remote).expect("it can be meant");
-    let cas = ScriptedBackend::default();
-    let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
-    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-    let admission_wait = Duration::from_millis(300);
-    let config = GatewayConfig { admission_wait, ..gateway.config(&remote.traits()) };
-    let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
-    app(Arc::new(gateway.with_identity(identity)))
+    gateway_for(flags, Duration::from_millis(300))
 }
 
 /// The status and words of a request with this authorization.

@@ -14,18 +14,12 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use clap::Parser;
-use goma_common::drain::Drain;
-use goma_common::remote_args::RemoteArgs;
-use goma_common::testing::ScriptedBackend;
-use goma_gateway::args::GatewayArgs;
-use goma_gateway::worker::Probed;
-use goma_gateway::{Gateway, GatewayConfig, app};
 use http::Request;
 use http_body_util::BodyExt;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde_json::{Value, json};
+use support::gateway_for;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
 
@@ -105,28 +99,11 @@ impl Provider {
     }
 
     fn gateway(&self) -> Router {
-        let line = format!(
-            "x --oidc-issuer {} --oidc-audience goma --allowed-users *@farm.example",
-            self.url
-        );
-        let Flags { remote, gateway } =
-            Flags::try_parse_from(line.split_whitespace()).expect("parses");
-        let identity = gateway.identity([0, 0, 0, 0].into(), &remote).expect("it can be meant");
-        let cas = ScriptedBackend::default();
-        let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
-        let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-        let config = GatewayConfig::default();
-        let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
-        app(Arc::new(gateway.with_identity(identity)))
+        let issuer = &self.url;
+        let flags =
+            format!("--oidc-issuer {issuer} --oidc-audience goma --allowed-users *@farm.example");
+        gateway_for(&flags, Duration::from_secs(30))
     }
-}
-
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    gateway: GatewayArgs,
 }
 
 async fn configuration(State(provider): State<Provider>) -> String {

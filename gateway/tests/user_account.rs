@@ -6,12 +6,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use clap::Parser;
 use goma_common::drain::Drain;
 use goma_common::reapi::{Address, RemoteConfig, connect};
-use goma_common::remote_args::RemoteArgs;
 use goma_common::testing::{ScriptedBackend, Server, Step};
-use goma_gateway::args::GatewayArgs;
 use goma_gateway::worker::Probed;
 use goma_gateway::{Gateway, GatewayConfig, app};
 use goma_proto::api::ExecResp;
@@ -19,23 +16,11 @@ use goma_proto::reapi::{ActionResult, ExecuteResponse};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use prost::Message;
-use support::{compile, object, output, tokeninfo};
+use support::{Flags, compile, object, output, tokeninfo};
 use tower::ServiceExt;
-
-#[derive(Parser)]
-struct Flags {
-    #[command(flatten)]
-    remote: RemoteArgs,
-    #[command(flatten)]
-    gateway: GatewayArgs,
-}
 
 const ACL: &str = "[[group]]\nid = \"guests\"\nemails = [\"eve@farm.example\"]\n\
                    [[group]]\nid = \"users\"\ndomains = [\"farm.example\"]\nbackend-account = \"user\"\n";
-
-fn parse(line: &str) -> Flags {
-    Flags::try_parse_from(line.split_whitespace()).expect("parses")
-}
 
 async fn exec(app: &Router, token: &str) -> (StatusCode, Option<ExecResp>) {
     let request = Request::post("/cxx-compiler-service/e")
@@ -55,7 +40,8 @@ async fn every_call_for_such_a_user_carries_the_users_token_and_asks_no_shard() 
     std::fs::write(&acl, ACL).expect("writes");
     let url = tokeninfo(&[("anns", "ann@farm.example"), ("eves", "eve@farm.example")]).await;
     let acl = acl.display();
-    let flags = parse(&format!("x --acl-file {acl} --allowed-audience a --tokeninfo-url {url}"));
+    let flags =
+        Flags::parse(&format!("--acl-file {acl} --allowed-audience a --tokeninfo-url {url}"));
     let identity = flags.gateway.identity([127, 0, 0, 1].into(), &flags.remote).expect("it fits");
 
     let server = Server::start().await;
@@ -93,9 +79,9 @@ fn users_tokens_are_not_sent_in_the_clear_unless_told_twice() {
     let dir = tempfile::tempdir().expect("a directory");
     let acl = dir.path().join("acl.toml");
     std::fs::write(&acl, ACL).expect("writes");
-    let line = format!("x --acl-file {} --insecure-remoteexec", acl.display());
+    let line = format!("--acl-file {} --insecure-remoteexec", acl.display());
     let told = |line: &str| {
-        let Flags { remote, gateway } = parse(line);
+        let Flags { remote, gateway } = Flags::parse(line);
         gateway.identity([127, 0, 0, 1].into(), &remote).map(drop)
     };
     let why = told(&line).expect_err("in the clear").to_string();

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use clap::Parser;
 use goma_common::drain::Drain;
 use goma_common::reapi::Backend;
+use goma_common::remote_args::RemoteArgs;
 use goma_common::testing::ScriptedBackend;
 use goma_common::{Digest, FileKey};
+use goma_gateway::args::GatewayArgs;
 use goma_gateway::worker::Probed;
 use goma_gateway::{Gateway, GatewayConfig, app};
 use goma_proto::api::exec_req::Input;
@@ -110,4 +113,31 @@ pub async fn tokeninfo(tokens: &[(&str, &str)]) -> String {
     let app = Router::new().route("/tokeninfo", axum::routing::post(tell));
     tokio::spawn(async move { axum::serve(listener, app).await });
     format!("http://{address}/tokeninfo")
+}
+
+/// The flags of a gateway and its backend.
+#[derive(Parser)]
+pub struct Flags {
+    #[command(flatten)]
+    pub remote: RemoteArgs,
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
+}
+
+impl Flags {
+    pub fn parse(line: &str) -> Self {
+        Self::try_parse_from(format!("x {line}").split_whitespace()).expect("parses")
+    }
+}
+
+/// A gateway that lets in whom these flags say, and lets them wait for so long.
+pub fn gateway_for(flags: &str, admission_wait: std::time::Duration) -> Router {
+    let Flags { remote, gateway } = Flags::parse(flags);
+    let identity = gateway.identity([0, 0, 0, 0].into(), &remote).expect("it can be meant");
+    let cas = ScriptedBackend::default();
+    let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
+    let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
+    let config = GatewayConfig { admission_wait, ..gateway.config(&remote.traits()) };
+    let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
+    app(Arc::new(gateway.with_identity(identity)))
 }

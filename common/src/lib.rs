@@ -6,8 +6,8 @@
 //! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
 //! [`tls`] is that of our own ports, [`reloaded`] keeps up with files;
-//! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] the flags that
-//! all of them have, [`print_config`] what they come down to, [`preset`] what is known of each kind of
+//! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] and
+//! [`credential_args`] the flags that all of them have, [`print_config`] what they come down to, [`preset`] what is known of each kind of
 //! backend.
 //!
 //! Nothing here knows the Goma protocol but the key of a file, and nothing keeps state between
@@ -15,6 +15,7 @@
 
 pub mod backoff;
 pub mod cancel_only;
+pub mod credential_args;
 pub mod deadline;
 pub mod digest;
 pub mod drain;

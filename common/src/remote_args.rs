@@ -1,17 +1,15 @@
 //! The flags that say which backend, the same in every program.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::credential_args::{CredentialArgs, read};
 use crate::error::{Code, Error, Result};
 use crate::preset::{Preset, Traits};
 use crate::print_config::Derived;
-use crate::reapi::{
-    Address, Credentials, Grant, RemoteConfig, SCOPE, STREAMS, ServiceAccount, Tls, TokenFile,
-};
+use crate::reapi::{Address, RemoteConfig, STREAMS, Tls};
 
 /// The Remote Execution API backend. Flags of the original keep their names.
 #[derive(Clone, Debug, Args)]
@@ -89,75 +87,6 @@ pub struct ConnectionArgs {
     pub remote_hedge: Option<Duration>,
 }
 
-/// Who we are to it.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Credentials for the backend")]
-pub struct CredentialArgs {
-    /// Our certificate for the backend, PEM; read anew for each connection
-    #[arg(
-        long,
-        env = "GOMA_REMOTE_CLIENT_CERTIFICATE",
-        value_name = "FILE",
-        requires = "remote_client_key"
-    )]
-    pub remote_client_certificate: Option<PathBuf>,
-    /// Key of that certificate, PEM
-    #[arg(
-        long,
-        env = "GOMA_REMOTE_CLIENT_KEY",
-        value_name = "FILE",
-        requires = "remote_client_certificate"
-    )]
-    pub remote_client_key: Option<PathBuf>,
-    /// A header of every call, such as x-api-key=...; may be repeated, in the environment one a
-    /// line. Other users of this machine see command lines: a file is better for secrets
-    #[arg(long, env = "GOMA_REMOTE_HEADER", value_delimiter = '\n', hide_env_values = true, value_name = "NAME=VALUE", value_parser = header_of_line)]
-    pub remote_header: Vec<Header>,
-    /// File with such headers, one a line; # begins a comment
-    #[arg(long, env = "GOMA_REMOTE_HEADER_FILE", value_name = "FILE")]
-    pub remote_header_file: Option<PathBuf>,
-    /// File with a bearer token; read again when it changes
-    #[arg(long, env = "GOMA_REMOTE_TOKEN_FILE", value_name = "FILE")]
-    pub remote_token_file: Option<PathBuf>,
-    /// Key of a service account, JSON; read again for each token, and tokens are renewed in time
-    #[arg(
-        long,
-        env = "GOMA_SERVICE_ACCOUNT_JSON",
-        value_name = "FILE",
-        conflicts_with = "remote_token_file"
-    )]
-    pub service_account_json: Option<PathBuf>,
-    /// What tokens of the service account are good for; its key is exchanged for them where its file
-    /// says (token_uri)
-    #[arg(long, env = "GOMA_SERVICE_ACCOUNT_SCOPE", default_value = SCOPE, value_name = "SCOPE")]
-    pub service_account_scope: String,
-    /// Whom tokens of the service account are for, such as https://farm.example/: the account signs
-    /// them itself then, and nobody is asked
-    #[arg(
-        long,
-        env = "GOMA_SERVICE_ACCOUNT_AUDIENCE",
-        value_name = "AUDIENCE",
-        requires = "service_account_json"
-    )]
-    pub service_account_audience: Option<String>,
-    /// Send headers and tokens also where the connection is not encrypted
-    #[arg(long, env = "GOMA_REMOTE_INSECURE_CREDENTIALS")]
-    pub remote_insecure_credentials: bool,
-}
-
-/// A header, whose value Debug does not show.
-#[derive(Clone)]
-pub struct Header {
-    name: String,
-    value: String,
-}
-
-impl std::fmt::Debug for Header {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}=...", self.name)
-    }
-}
-
 impl RemoteArgs {
     /// The backend's addresses, for programs that have no backend of their own; at least one.
     ///
@@ -219,7 +148,7 @@ impl RemoteArgs {
         let address = Address::Network(self.addresses()?);
         Ok(RemoteConfig {
             tls: self.tls()?,
-            credentials: self.credentials()?,
+            credentials: self.credentials.open(self.may_send_credentials())?,
             tries: self.tries(),
             streams: self.connections.remote_streams.max(1),
             connection_life: self.connections.remote_connection_life,
@@ -271,83 +200,6 @@ impl RemoteArgs {
             tls.identity = Some((certificate.clone(), key.clone()));
         }
         Ok(Some(tls))
-    }
-
-    fn credentials(&self) -> Result<Credentials> {
-        let args = &self.credentials;
-        let mut credentials = Credentials::default();
-        let invalid = |flag: &str, error: Error| error.context(flag);
-        for Header { name, value } in &args.remote_header {
-            if name.is_empty() {
-                let why = "--remote-header: write NAME=VALUE";
-                return Err(Error::new(Code::InvalidArgument, why));
-            }
-            let added = credentials.add_header(name, value);
-            added.map_err(|error| invalid("--remote-header", error))?;
-        }
-        if let Some(file) = &args.remote_header_file {
-            let told = format!("--remote-header-file {}", file.display());
-            let text = read("--remote-header-file", file)?;
-            let text = String::from_utf8_lossy(&text);
-            let lines = text.lines().map(str::trim).zip(1..);
-            for (line, number) in
-                lines.filter(|(line, _)| !line.is_empty() && !line.starts_with('#'))
-            {
-                let told = format!("{told}, line {number}");
-                let Ok(Header { name, value }) = header(line) else {
-                    let why = format!("{told}: write NAME=VALUE");
-                    return Err(Error::new(Code::InvalidArgument, why));
-                };
-                credentials.add_header(&name, &value).map_err(|error| invalid(&told, error))?;
-            }
-        }
-        if let Some(file) = &args.remote_token_file {
-            // Who starts with a wrong name learns it now, not with the first compile.
-            read("--remote-token-file", file)?;
-            credentials.set_token(Arc::new(TokenFile::new(file.clone())));
-        }
-        if let Some(file) = &args.service_account_json {
-            let grant = match &args.service_account_audience {
-                Some(audience) => Grant::Signed { audience: audience.clone() },
-                None => Grant::Exchanged { scope: args.service_account_scope.clone() },
-            };
-            let account = ServiceAccount::open(file.clone(), grant);
-            let account = account.map_err(|error| invalid("--service-account-json", error))?;
-            credentials.set_token(Arc::new(account));
-        }
-        if !self.may_send_credentials() && !credentials.is_empty() {
-            return Err(Error::new(
-                Code::InvalidArgument,
-                "--remote-header, --remote-token-file, --service-account-json: \
-                 --insecure-remoteexec would send them \
-                 unencrypted; use TLS, or say --remote-insecure-credentials where nobody listens",
-            ));
-        }
-        Ok(credentials)
-    }
-}
-
-fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
-    std::fs::read(file).map_err(|error| {
-        Error::new(Code::InvalidArgument, format!("{flag} {}: {error}", file.display()))
-    })
-}
-
-/// One of a command line, which never fails: what does is printed with its value. Without a name it is
-/// refused later.
-fn header_of_line(text: &str) -> Result<Header, std::convert::Infallible> {
-    let nameless = |_| Header { name: String::new(), value: text.to_owned() };
-    Ok(header(text).unwrap_or_else(nameless))
-}
-
-/// `name=value` or, as HTTP spells it, `name: value`.
-fn header(text: &str) -> Result<Header, String> {
-    let split = text.find(['=', ':']).map(|at| (text[..at].trim(), text[at + 1..].trim()));
-    match split {
-        Some((name, value)) if !name.is_empty() => {
-            Ok(Header { name: name.to_owned(), value: value.to_owned() })
-        }
-        _ => Err("write NAME=VALUE".to_owned()),
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct Share {
 }
 
 /// A request's place in its shares, while it is served.
-pub(crate) struct Place {
+pub(crate) struct Entered {
     shares: Shares,
     held: Vec<(Share, OwnedSemaphorePermit)>,
 }
@@ -39,13 +39,13 @@ impl Shares {
     ///
     /// # Errors
     /// `ResourceExhausted` naming the share that had no room for long enough.
-    pub(crate) async fn enter(&self, shares: Vec<Share>) -> Result<Place> {
-        let mut place = Place { shares: self.clone(), held: Vec::with_capacity(shares.len()) };
+    pub(crate) async fn enter(&self, shares: Vec<Share>) -> Result<Entered> {
+        let mut entered = Entered { shares: self.clone(), held: Vec::with_capacity(shares.len()) };
         for share in shares {
             let semaphore = self.semaphore(&share);
             let waited = tokio::time::timeout(self.wait, semaphore.acquire_owned()).await;
             match waited {
-                Ok(Ok(permit)) => place.held.push((share, permit)),
+                Ok(Ok(permit)) => entered.held.push((share, permit)),
                 _ => {
                     self.forget(&share);
                     return Err(Error::new(
@@ -60,7 +60,7 @@ impl Shares {
                 }
             }
         }
-        Ok(place)
+        Ok(entered)
     }
 
     fn semaphore(&self, share: &Share) -> Arc<Semaphore> {
@@ -84,7 +84,7 @@ impl Shares {
     }
 }
 
-impl Drop for Place {
+impl Drop for Entered {
     fn drop(&mut self) {
         for (share, permit) in self.held.drain(..) {
             drop(permit);

@@ -1,5 +1,6 @@
 //! The shards in this process, one a backend, and where each keeps its facts.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,13 +19,14 @@ const MAX_UPLOAD_BYTES: u64 = 512 << 20;
 pub(crate) struct OwnShards<'a> {
     args: &'a ProxyArgs,
     data_dir: PathBuf,
-    facts: Vec<Arc<dyn Facts>>,
+    /// What each keeps its facts in, by what its backend is told by.
+    facts: BTreeMap<String, Arc<dyn Facts>>,
 }
 
 impl<'a> OwnShards<'a> {
     /// None yet.
     pub(crate) fn new(args: &'a ProxyArgs, data_dir: PathBuf) -> Self {
-        Self { args, data_dir, facts: Vec::new() }
+        Self { args, data_dir, facts: BTreeMap::new() }
     }
 
     /// A shard for a backend. What is known of it is kept under the name by which it is `told`.
@@ -36,6 +38,11 @@ impl<'a> OwnShards<'a> {
         told: &str,
         backend: Backend,
     ) -> Result<Arc<LocalShard>, Failure> {
+        if self.facts.contains_key(told) {
+            return Err(Failure::Configuration(format!(
+                "two backends are {told}: have their platforms share one, or give each a backend-name"
+            )));
+        }
         let presence_life = self.args.redis.presence_life;
         let facts: Arc<dyn Facts> = match self.args.redis(told)? {
             Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
@@ -55,13 +62,13 @@ impl<'a> OwnShards<'a> {
             contents_memory: self.args.contents_memory_bytes,
             contents_disk: None,
         };
-        self.facts.push(facts.clone());
+        self.facts.insert(told.to_owned(), facts.clone());
         LocalShard::start(config, facts, backend).map(Arc::new).map_err(Failure::start)
     }
 
     /// Writes what they know.
     pub(crate) async fn flush(&self) {
-        for facts in &self.facts {
+        for facts in self.facts.values() {
             facts.flush().await;
         }
     }

@@ -139,3 +139,24 @@ async fn dimensions_that_no_platform_has_are_refused_by_name() {
     let small = compiler_script("/home/a", b"int a;\n", "#!/bin/sh\nexec cp \"$2\" \"$4\"\n");
     assert_eq!(object(&case.proxy.goma().exec(&small).await), b"int a;\n", "others are served");
 }
+
+#[tokio::test]
+async fn two_backends_that_cannot_be_told_apart_are_refused_by_name() {
+    let dir = temp_dir();
+    let file = dir.path().join("platforms.toml");
+    let backend = |name: &str| {
+        format!(
+            "[[platform]]\ndimensions = [\"{name}\"]\nbackend = \"{name}\"\n\
+             [backend.{name}]\nremoteexec-addr = \"farm:1\"\n"
+        )
+    };
+    write(&file, backend("a") + &backend("b")).expect("writes");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
+    command.args(["--port", "0", "--data-dir"]).arg(dir.path().join("data"));
+    command.arg("--exec-config-file").arg(&file);
+    let ended = tokio::task::spawn_blocking(move || command.output().expect("it runs"));
+    let ended = ended.await.expect("no panic");
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(64), "{said}");
+    assert!(said.contains("[backend.b]") && said.contains("backend-name"), "{said}");
+}

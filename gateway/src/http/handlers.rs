@@ -126,8 +126,8 @@ where
         Err(denied) => return respond::denied(&denied, head.uri.path()),
     };
     let shares = caller.shares(gateway.config.max_user_requests);
-    let _place = match gateway.shares.enter(shares).await {
-        Ok(place) => place,
+    let _entered = match gateway.shares.enter(shares).await {
+        Ok(entered) => entered,
         Err(error) => {
             tracing::warn!(%error, path = head.uri.path(), "refused a request");
             return respond::error(&error);

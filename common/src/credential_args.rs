@@ -52,12 +52,7 @@ pub struct CredentialArgs {
     pub service_account_scope: String,
     /// Whom tokens of the service account are for, such as https://farm.example/: the account signs
     /// them itself then, and nobody is asked
-    #[arg(
-        long,
-        env = "GOMA_SERVICE_ACCOUNT_AUDIENCE",
-        value_name = "AUDIENCE",
-        requires = "service_account_json"
-    )]
+    #[arg(long, env = "GOMA_SERVICE_ACCOUNT_AUDIENCE", value_name = "AUDIENCE")]
     pub service_account_audience: Option<String>,
     /// Send headers and tokens also where the connection is not encrypted
     #[arg(long, env = "GOMA_REMOTE_INSECURE_CREDENTIALS")]
@@ -78,6 +73,15 @@ impl std::fmt::Debug for Header {
 }
 
 impl CredentialArgs {
+    /// How tokens come of a service account's key.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        match &self.service_account_audience {
+            Some(audience) => Grant::Signed { audience: audience.clone() },
+            None => Grant::Exchanged { scope: self.service_account_scope.clone() },
+        }
+    }
+
     /// The credentials that these say, for a connection over which they may be sent or may not. Reads
     /// files.
     ///
@@ -117,11 +121,7 @@ impl CredentialArgs {
             credentials.set_token(Arc::new(TokenFile::new(file.clone())));
         }
         if let Some(file) = &args.service_account_json {
-            let grant = match &args.service_account_audience {
-                Some(audience) => Grant::Signed { audience: audience.clone() },
-                None => Grant::Exchanged { scope: args.service_account_scope.clone() },
-            };
-            let account = ServiceAccount::open(file.clone(), grant);
+            let account = ServiceAccount::open(file.clone(), args.grant());
             let account = account.map_err(|error| invalid("--service-account-json", error))?;
             credentials.set_token(Arc::new(account));
         }

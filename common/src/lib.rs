@@ -3,7 +3,8 @@
 //!
 //! In reading order: [`digest`] and [`file_key`] name contents; [`entry`] says what a file key
 //! stands for; [`shards`] is the question a gateway asks of the shards, [`turn`] one of its answers;
-//! [`shard_wire`] spells them for the wire; [`reapi`] is the backend.
+//! [`tenant`] keeps groups of users apart there, [`fair_queue`] gives each user his turn; [`shard_wire`]
+//! spells them for the wire; [`reapi`] is the backend.
 //! [`error`], [`deadline`] and [`backoff`] are how all of them fail, wait and try again;
 //! [`tls`] is that of our own ports, [`reloaded`] keeps up with files;
 //! [`program`], [`drain`] and [`telemetry`] are the frame of a process, [`remote_args`] and
@@ -21,6 +22,7 @@ pub mod digest;
 pub mod drain;
 pub mod entry;
 pub mod error;
+pub mod fair_queue;
 pub mod file_key;
 pub mod preset;
 pub mod print_config;
@@ -31,6 +33,7 @@ pub mod remote_args;
 pub mod shard_wire;
 pub mod shards;
 pub mod telemetry;
+mod tenant;
 #[cfg(feature = "test-util")]
 pub mod testing;
 pub mod tls;
@@ -41,3 +44,4 @@ pub use digest::Digest;
 pub use entry::{FileEntry, View};
 pub use error::{Code, Error, Result};
 pub use file_key::FileKey;
+pub use tenant::Tenant;

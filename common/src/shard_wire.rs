@@ -15,6 +15,9 @@ use crate::error::{Code, Error, Result};
 use crate::file_key::FileKey;
 use crate::reapi::Executed;
 
+/// The header of a call, 16 hexadecimal digits, that tells whose facts it is about; without it those
+/// that all have in common.
+pub const TENANT: &str = "goma-tenant";
 /// Contents from this size on go by `Upload`, in bytes: beside them a message of gRPC's default
 /// bound of 4 MiB still has room for what is small.
 pub const LARGE: u64 = 1 << 20;

@@ -3,6 +3,8 @@
 //! Two implementations: the ring of gRPC clients, and the shard in the same process that
 //! `remoteexec_proxy` uses.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -11,6 +13,7 @@ use crate::digest::Digest;
 use crate::entry::FileEntry;
 use crate::error::Result;
 use crate::file_key::FileKey;
+use crate::tenant::Tenant;
 use crate::turn::Turn;
 
 /// A blob that must be in the CAS before an action runs or a mapping is told.
@@ -89,4 +92,8 @@ pub trait Shards: Send + Sync {
     /// # Errors
     /// When the owners cannot be told within the deadline.
     async fn forget(&self, digests: &[Digest], deadline: Deadline) -> Result<()>;
+
+    /// The same shards as this tenant sees them: with file keys, presence and running actions of its
+    /// own. Contents are those of all, and are reached by nothing else.
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards>;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use goma_common::reapi::{
-    Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, UserToken, as_user, connect,
+    Account, Address, Backend, Credentials, RemoteConfig, Tls, TokenFile, connect, with_account,
 };
 use goma_common::testing::{Authority, Server, deadline};
 use goma_common::{Code, Deadline, Digest};
@@ -161,9 +161,9 @@ async fn calls_for_a_user_carry_the_users_token_in_place_of_ours() {
     server.faults.want(move |headers| bears(headers, "Bearer t0"));
     ask().await.expect("ours");
     server.faults.want(move |headers| bears(headers, "Bearer users"));
-    let user = UserToken::new("users").expect("a token");
+    let user = Account::of_user("users").expect("a token");
     assert!(!format!("{user:?}").contains("users"), "{user:?}");
-    as_user(Some(&user), ask()).await.expect("the user's");
+    with_account(Some(&user), ask()).await.expect("the user's");
     server.faults.want(move |headers| bears(headers, "Bearer t0"));
-    as_user(None, ask()).await.expect("ours again");
+    with_account(None, ask()).await.expect("ours again");
 }

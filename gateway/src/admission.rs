@@ -1,6 +1,6 @@
 //! Room for requests: so many at once, and so many bytes of their bodies.
 //!
-//! Where there is none, a request waits with its body unread. The stock client waits ten minutes for
+//! Where there is none, a request waits with its body unread, each user's in turn with those of others. The stock client waits ten minutes for
 //! an answer, but any refusal costs it the compile, so refusing is what comes last.
 //!
 //! Half of the room is for bodies on their way, half for those that are worked on: however slowly
@@ -13,13 +13,14 @@
 //! (408 KiB, 1 MiB for HTTP/2), what a decoded message takes beside the contents of its files, which
 //! are not copied, and answers.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use goma_common::shards::Source;
 use goma_common::{Code, Error, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Bytes are counted in these, so that a large budget fits a semaphore.
+use crate::fair::{Fair, Held};
+
+/// Bytes are counted in these.
 const UNIT: usize = 4096;
 /// Bodies up to this size, most of all, are let in without waiting behind large ones.
 const SMALL: usize = 64 << 10;
@@ -29,7 +30,7 @@ const SMALL_PART: usize = 8;
 
 /// The room of one gateway.
 pub(crate) struct Admission {
-    requests: Arc<Semaphore>,
+    requests: Fair,
     small: Room,
     large: Room,
     working: Room,
@@ -38,17 +39,15 @@ pub(crate) struct Admission {
 
 /// So many bytes.
 #[derive(Clone)]
-struct Room {
-    units: Arc<Semaphore>,
-    all: usize,
-}
+struct Room(Fair);
 
 /// Held until the answer is written: room is free again when this is dropped.
 pub(crate) struct Permit {
-    _request: OwnedSemaphorePermit,
-    arriving: Option<OwnedSemaphorePermit>,
-    working: Option<OwnedSemaphorePermit>,
+    _request: Held,
+    arriving: Option<Held>,
+    working: Option<Held>,
     room: Room,
+    who: Source,
     wait: Duration,
 }
 
@@ -56,7 +55,7 @@ impl Admission {
     pub(crate) fn new(requests: usize, bytes: usize, wait: Duration) -> Self {
         let (half, small) = (bytes.div_ceil(2), bytes.div_ceil(SMALL_PART));
         Self {
-            requests: Arc::new(Semaphore::new(requests.max(1))),
+            requests: Fair::new(requests),
             small: Room::of(small),
             large: Room::of(half.saturating_sub(small)),
             working: Room::of(half),
@@ -64,21 +63,20 @@ impl Admission {
         }
     }
 
-    /// Waits until a body of so many bytes may be read. One that is larger than all the room there
-    /// is for its like waits until it is alone.
+    /// Waits until a body of so many bytes, of this user, may be read. One that is larger than all the
+    /// room there is for its like waits until it is alone.
     ///
     /// # Errors
     /// `ResourceExhausted` when there was no room for long enough.
-    pub(crate) async fn admit(&self, bytes: usize) -> Result<Permit> {
+    pub(crate) async fn admit(&self, who: Source, bytes: usize) -> Result<Permit> {
+        let part = if bytes <= SMALL { &self.small } else { &self.large };
         let room = async {
-            // In arrival order, which semaphores keep: a large request is not starved by small ones.
-            let request = self.requests.clone().acquire_owned().await.ok()?;
-            let part = if bytes <= SMALL { &self.small } else { &self.large };
-            Some((request, part.take(bytes).await?))
+            let request = self.requests.take(who, 1).await;
+            (request, part.take(who, bytes).await)
         };
         let (request, arriving) = within(self.wait, room).await?;
         let (room, wait) = (self.working.clone(), self.wait);
-        Ok(Permit { _request: request, arriving: Some(arriving), working: None, room, wait })
+        Ok(Permit { _request: request, arriving: Some(arriving), working: None, room, who, wait })
     }
 }
 
@@ -89,7 +87,7 @@ impl Permit {
     /// # Errors
     /// `ResourceExhausted` when there was no room for long enough.
     pub(crate) async fn arrived(&mut self, bytes: usize) -> Result<()> {
-        self.working = Some(within(self.wait, self.room.take(bytes)).await?);
+        self.working = Some(within(self.wait, self.room.take(self.who, bytes)).await?);
         self.arriving = None;
         Ok(())
     }
@@ -100,10 +98,10 @@ impl Permit {
     /// `ResourceExhausted` when there is none now. It does not wait: two requests that hold a part
     /// each and wait for the rest would wait for ever.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
-        let held = self.working.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let more = u32::try_from(units(bytes).saturating_sub(held)).unwrap_or(u32::MAX);
-        match (self.room.units.clone().try_acquire_many_owned(more), &mut self.working) {
-            (Ok(more), Some(working)) => {
+        let held = self.working.as_ref().map_or(0, Held::amount);
+        let more = units(bytes).saturating_sub(held);
+        match (self.room.0.try_take(more), &mut self.working) {
+            (Some(more), Some(working)) => {
                 working.merge(more);
                 Ok(())
             }
@@ -114,20 +112,18 @@ impl Permit {
 
 impl Room {
     fn of(bytes: usize) -> Self {
-        let all = bytes.div_ceil(UNIT).clamp(1, u32::MAX as usize);
-        Self { units: Arc::new(Semaphore::new(all)), all }
+        Self(Fair::new(bytes.div_ceil(UNIT)))
     }
 
-    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(units(bytes).min(self.all)).unwrap_or(u32::MAX);
-        self.units.clone().acquire_many_owned(units).await.ok()
+    async fn take(&self, who: Source, bytes: usize) -> Held {
+        self.0.take(who, units(bytes)).await
     }
 }
 
-async fn within<T>(wait: Duration, room: impl Future<Output = Option<T>>) -> Result<T> {
+async fn within<T>(wait: Duration, room: impl Future<Output = T>) -> Result<T> {
     match tokio::time::timeout(wait, room).await {
-        Ok(Some(room)) => Ok(room),
-        _ => Err(Error::new(
+        Ok(room) => Ok(room),
+        Err(_) => Err(Error::new(
             Code::ResourceExhausted,
             format!("no room for another request within {} s", wait.as_secs()),
         )),
@@ -147,15 +143,16 @@ mod tests {
         Admission::new(100, 20 * UNIT, Duration::from_secs(30))
     }
 
+    const ANN: Source = Source(1);
     const LARGE: usize = 20 * UNIT;
 
     #[tokio::test(start_paused = true)]
     async fn a_large_body_waits_for_room_and_is_refused_last() {
         let admission = ten();
-        let first = admission.admit(LARGE).await.expect("alone");
-        let error = admission.admit(LARGE).await.err().expect("refused");
+        let first = admission.admit(ANN, LARGE).await.expect("alone");
+        let error = admission.admit(ANN, LARGE).await.err().expect("refused");
         assert_eq!(error.code, Code::ResourceExhausted);
-        let (waited, ()) = tokio::join!(admission.admit(LARGE), async {
+        let (waited, ()) = tokio::join!(admission.admit(ANN, LARGE), async {
             tokio::time::sleep(Duration::from_secs(20)).await;
             drop(first);
         });
@@ -165,8 +162,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bodies_that_do_not_arrive_hold_up_no_small_one() {
         let admission = ten();
-        let slow = admission.admit(LARGE).await.expect("alone");
-        let mut quick = admission.admit(SMALL).await.expect("at once");
+        let slow = admission.admit(ANN, LARGE).await.expect("alone");
+        let mut quick = admission.admit(ANN, SMALL).await.expect("at once");
         quick.arrived(10 * UNIT).await.expect("all the room to work");
         drop(slow);
     }
@@ -176,35 +173,53 @@ mod tests {
         let admission = Admission::new(100, 8 * 5 * SMALL, Duration::from_secs(30));
         let mut slow = Vec::new();
         for _ in 0..5 {
-            slow.push(admission.admit(SMALL).await.expect("room"));
+            slow.push(admission.admit(ANN, SMALL).await.expect("room"));
         }
-        assert!(admission.admit(1).await.is_err(), "no room for another");
-        let large = admission.admit(LARGE).await.expect("room of its own");
+        assert!(admission.admit(ANN, 1).await.is_err(), "no room for another");
+        let large = admission.admit(ANN, LARGE).await.expect("room of its own");
         slow[0].arrived(SMALL).await.expect("room to work");
-        assert!(admission.admit(1).await.is_ok(), "one is no longer on its way");
+        assert!(admission.admit(ANN, 1).await.is_ok(), "one is no longer on its way");
         drop(large);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_has_arrived_waits_for_room_to_be_worked_on() {
         let admission = ten();
-        let mut first = admission.admit(UNIT).await.expect("room");
+        let mut first = admission.admit(ANN, UNIT).await.expect("room");
         first.arrived(100 * UNIT).await.expect("alone");
-        let mut second = admission.admit(LARGE).await.expect("room");
+        let mut second = admission.admit(ANN, LARGE).await.expect("room");
         assert!(second.arrived(UNIT).await.is_err());
         assert!(first.grow_to(200 * UNIT).is_err(), "there is no more");
         let (waited, ()) = tokio::join!(second.arrived(UNIT), async { drop(first) });
         assert!(waited.is_ok());
         assert!(second.grow_to(2 * UNIT).is_ok());
-        assert!(admission.admit(LARGE).await.is_ok(), "its body is no longer on its way");
+        assert!(admission.admit(ANN, LARGE).await.is_ok(), "its body is no longer on its way");
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_are_counted_too() {
         let admission = Admission::new(1, LARGE, Duration::from_secs(1));
-        let only = admission.admit(1).await.expect("room");
-        assert!(admission.admit(1).await.is_err());
+        let only = admission.admit(ANN, 1).await.expect("room");
+        assert!(admission.admit(ANN, 1).await.is_err());
         drop(only);
-        assert!(admission.admit(1).await.is_ok());
+        assert!(admission.admit(ANN, 1).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_users_request_has_its_turn() {
+        let admission = Admission::new(1, LARGE, Duration::from_secs(30));
+        let only = admission.admit(ANN, 1).await.expect("room");
+        let anns = futures::future::join_all((0..100).map(|_| admission.admit(ANN, 1)));
+        let bobs = async {
+            // All of hers wait by then.
+            tokio::task::yield_now().await;
+            let bobs = admission.admit(Source(2), 1).await;
+            tokio::time::Instant::now() + Duration::from_secs(u64::from(bobs.is_err()))
+        };
+        tokio::select! {
+            _ = anns => panic!("nobody of hers is done"),
+            at = bobs => assert!(at.elapsed().is_zero(), "his was refused"),
+            () = async { tokio::task::yield_now().await; drop(only); std::future::pending().await } => {}
+        }
     }
 }

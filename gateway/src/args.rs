@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -9,12 +10,14 @@ use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
 use goma_common::print_config::Derived;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
-use goma_common::tls::{ServerTls, ServerTlsArgs};
+use goma_common::tls::ServerTlsArgs;
 use humantime::parse_duration;
 
 use crate::config::{GatewayConfig, Timeouts};
-use crate::identity::{Identity, IdentityArgs};
+use crate::identity::{Identity, IdentityArgs, Shown};
+use crate::peer::PeerArgs;
 use crate::platforms::{ExecConfig, PlatformEntry};
+use crate::server::Port;
 
 /// The platform property that says which system a worker runs.
 const OS_FAMILY: &str = "OSFamily";
@@ -26,6 +29,8 @@ pub struct GatewayArgs {
     access: IdentityArgs,
     #[command(flatten)]
     tls: ServerTlsArgs,
+    #[command(flatten)]
+    peer: PeerArgs,
     #[command(flatten)]
     compiles: CompileArgs,
     #[command(flatten)]
@@ -110,15 +115,18 @@ impl GatewayArgs {
     /// # Errors
     /// Naming the flag, and where nobody was named who is let in.
     pub fn identity(&self, listen: IpAddr, remote: &RemoteArgs) -> Result<Identity, Failure> {
-        self.access.identity(listen, remote)
+        let certificates = self.tls.takes_certificates();
+        let shown = Shown { certificates, users: self.peer.name_users() };
+        self.access.identity(listen, shown, remote)
     }
 
-    /// The TLS of our port, if it has one. Reads files.
+    /// How connections to our port begin. Reads files.
     ///
     /// # Errors
     /// Naming the flag and the file that is wrong.
-    pub fn tls(&self) -> Result<Option<ServerTls>, Failure> {
-        self.tls.open(&["h2", "http/1.1"]).map_err(Failure::configuration)
+    pub fn port(&self) -> Result<Port, Failure> {
+        let tls = self.tls.open(&["h2", "http/1.1"]).map_err(Failure::configuration)?;
+        Ok(Port { tls, proxies: Arc::new(self.peer.proxies()?) })
     }
 
     /// What follows from the backend's preset, for whoever prints the configuration.
@@ -290,6 +298,17 @@ mod tests {
             ("x --auth tokens", "127.0.0.1", false),
             ("x --auth-token-file /no/such", "127.0.0.1", false),
             ("x --acl-file /no/such", "127.0.0.1", false),
+            ("x --auth certificates", "127.0.0.1", false),
+            ("x --auth proxies --allowed-users a@b", "127.0.0.1", false),
+            ("x --trusted-proxies 10.0.0.0/8 --proxy-user-header x", "0.0.0.0", false),
+            (
+                "x --trusted-proxies 10.0.0.1 --proxy-user-header x --allowed-users a@b",
+                "0.0.0.0",
+                true,
+            ),
+            ("x --trusted-proxies 10.0.0.0/8", "0.0.0.0", false),
+            ("x --tenancy", "127.0.0.1", false),
+            ("x --tenancy --allowed-users a@b", "127.0.0.1", true),
         ] {
             let identity = parse(line).identity(address.parse().expect("an address"), &remote);
             assert_eq!(identity.is_ok(), taken, "{line} at {address}");

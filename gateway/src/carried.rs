@@ -1,11 +1,13 @@
 //! A decorator of [`Shards`]: clients' files are kept in one place, and those that another place lacks
 //! are brought there when a compile needs them.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant};
 
 use crate::place::Place;
 
@@ -59,5 +61,9 @@ impl Shards for Carried {
         self.to.shards.forget(digests, deadline).await?;
         // What is asked of the client again must not be taken to be at home still.
         self.home.shards.forget(digests, deadline).await
+    }
+
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
+        Arc::new(Self { home: self.home.of_tenant(tenant), to: self.to.of_tenant(tenant) })
     }
 }

@@ -6,22 +6,19 @@ use std::time::Duration;
 use goma_common::drain::Drain;
 use goma_common::reapi::Backend;
 use goma_common::shards::Shards;
-use goma_common::{Deadline, Result};
+use goma_common::{Deadline, Result, Tenant};
 use goma_proto::api::{ExecReq, ExecResp};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
 use crate::answer::Described;
-use crate::carried::Carried;
 use crate::config::GatewayConfig;
-use crate::exec::Exec;
 use crate::files::Files;
 use crate::identity::{Caller, Identity};
-use crate::joined::Joined;
-use crate::per_account::PerAccount;
 use crate::place::Place;
-use crate::platforms::{Platform, Platforms};
+use crate::platforms::Platform;
+use crate::served::Tenants;
 use crate::shares::Shares;
 use crate::worker::WorkerFiles;
 
@@ -34,9 +31,7 @@ pub struct Gateway {
     pub(crate) shares: Shares,
     pub(crate) admission: Admission,
     pub(crate) identity: Identity,
-    exec: Exec,
-    platforms: Platforms,
-    pub(crate) files: Arc<Files>,
+    tenants: Tenants,
     pub(crate) backend: Backend,
     pub(crate) drain: Drain,
     health: Mutex<Option<(Instant, Result<()>)>>,
@@ -53,19 +48,17 @@ impl Gateway {
         drain: Drain,
     ) -> Self {
         let config = Arc::new(config);
-        let Place { backend, shards, worker } = shared(Place { backend, shards, worker });
-        let files = Arc::new(Files::new(shards.clone(), config.key_cache_entries));
+        let shares = Shares::new(config.admission_wait);
+        let home = Place { backend: backend.clone(), shards, worker };
         Self {
-            shares: Shares::new(config.admission_wait),
+            tenants: Tenants::new(config.clone(), home, Vec::new(), shares.clone()),
+            shares,
             admission: Admission::new(
                 config.max_inflight,
                 config.max_inflight_bytes,
                 config.admission_wait,
             ),
-            exec: Exec::new(config.clone(), shards, backend.clone(), worker, files.clone()),
             identity: Identity::none(),
-            platforms: Platforms::default(),
-            files,
             backend,
             drain,
             config,
@@ -81,23 +74,13 @@ impl Gateway {
 
     /// The same gateway, with these platforms beside its own.
     #[must_use]
-    pub fn with_platforms(mut self, platforms: Vec<Platform>) -> Self {
-        let home = self.exec.place();
-        for Platform { dimensions, config, place } in platforms {
-            let config = Arc::new(config);
-            let (place, files) = match place {
-                None => (home.clone(), self.files.clone()),
-                Some(to) => {
-                    let to = shared(to);
-                    let files = Arc::new(self.files.brought_from(to.clone(), home.clone()));
-                    let carried = Carried { home: home.clone(), to: to.clone() };
-                    (Place { shards: Arc::new(carried), ..to }, files)
-                }
-            };
-            let exec = Exec::new(config, place.shards, place.backend, place.worker, files);
-            self.platforms.0.push((dimensions, exec));
-        }
-        self
+    pub fn with_platforms(self, platforms: Vec<Platform>) -> Self {
+        Self { tenants: self.tenants.with_platforms(platforms), ..self }
+    }
+
+    /// The files that a tenant sees.
+    pub(crate) fn files(&self, tenant: Tenant) -> Arc<Files> {
+        self.tenants.of(tenant).files.clone()
     }
 
     /// A compile, on the platform that it is for.
@@ -109,8 +92,9 @@ impl Gateway {
     ) -> Result<ExecResp> {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
-        match self.platforms.choose(wanted) {
-            Ok(exec) => exec.unwrap_or(&self.exec).serve(request, &caller, deadline).await,
+        let served = self.tenants.of(caller.tenant);
+        match served.exec(wanted) {
+            Ok(exec) => exec.serve(request, &caller, deadline).await,
             Err(why) => Ok(Described::of(&request).refused(why)),
         }
     }
@@ -131,12 +115,4 @@ impl Gateway {
         *health = Some((Instant::now(), now.clone()));
         now
     }
-}
-
-/// A place where work is shared by all who are served on the same account: what is known of the backend,
-/// and equal actions under way.
-fn shared(Place { backend, shards, worker }: Place) -> Place {
-    let shards: Arc<dyn Shards> = Arc::new(PerAccount { shards, backend: backend.clone() });
-    let executor = Arc::new(Joined::new(backend.executor.clone(), shards.clone()));
-    Place { backend: Backend { executor, ..backend }, shards, worker }
 }

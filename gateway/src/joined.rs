@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use goma_common::reapi::{Executed, Execution, Executor, is_as_user};
+use goma_common::reapi::{Executed, Execution, Executor, is_other_account};
 use goma_common::shards::Shards;
 use goma_common::turn::Turn;
 use goma_common::{Deadline, Result};
@@ -61,7 +61,7 @@ impl Executor for Joined {
             }
             Turn::Run(lease) => {
                 // Who else waits is not known of what runs on a user's own account.
-                let ours = !is_as_user();
+                let ours = !is_other_account();
                 let mut left = Left(ours.then(|| (self.clone(), execution.clone())));
                 let outcome = self.inner.execute(execution, deadline).await;
                 left.0 = None;

@@ -1,8 +1,7 @@
 //! A gateway: the Goma protocol over HTTP, turned into Remote Execution API actions.
 //!
-//! In reading order: [`http`] takes requests in and gives answers out; [`identity`] says who they are
-//! from; [`exec`] is the path of a
-//! compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
+//! In reading order: [`http`] takes requests in and gives answers out; [`peer`] says where they come from,
+//! [`identity`] who they are from; [`exec`] is the path of a compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
 //! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
 //! workers have under their system directories; [`ring`] is all shards of a cluster as one, for the
 //! program `goma-gateway`; [`platforms`] are several backends in place of one.
@@ -20,6 +19,7 @@ mod command_blob;
 mod config;
 pub mod doctor;
 mod exec;
+mod fair;
 mod file_blob;
 mod files;
 mod gateway;
@@ -29,6 +29,7 @@ mod joined;
 mod outcome;
 mod output_views;
 mod paths;
+pub mod peer;
 mod per_account;
 mod place;
 pub mod platforms;
@@ -36,6 +37,7 @@ mod readiness;
 mod refusal;
 pub mod ring;
 mod run;
+mod served;
 mod server;
 mod shares;
 mod source;
@@ -51,4 +53,4 @@ pub use http::app;
 pub use joined::Joined;
 pub use place::Place;
 pub use run::run;
-pub use server::serve;
+pub use server::{Port, serve};

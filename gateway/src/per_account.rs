@@ -10,10 +10,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use goma_common::reapi::limits::{PER_BLOB, pack};
-use goma_common::reapi::{Backend, Upload, is_as_user};
+use goma_common::reapi::{Backend, Upload, is_other_account};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant};
 
 /// The shards for what is done on our account, and the backend itself for the rest.
 pub(crate) struct PerAccount {
@@ -58,7 +58,7 @@ impl Shards for PerAccount {
         source: Source,
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
-        if !is_as_user() {
+        if !is_other_account() {
             return self.shards.ensure(blobs, trust, source, deadline).await;
         }
         let mut contents: HashMap<Digest, Option<Bytes>> = HashMap::with_capacity(blobs.len());
@@ -85,7 +85,7 @@ impl Shards for PerAccount {
 
     /// Nothing for a user: what a shard holds came from somebody else, perhaps.
     async fn load(&self, digest: Digest, deadline: Deadline) -> Result<Option<Bytes>> {
-        match is_as_user() {
+        match is_other_account() {
             true => Ok(None),
             false => self.shards.load(digest, deadline).await,
         }
@@ -93,16 +93,21 @@ impl Shards for PerAccount {
 
     /// Users run their actions each by himself: whose account pays, and who may see them, differs.
     async fn join(&self, action: Digest, skip_cache_lookup: bool, deadline: Deadline) -> Turn {
-        match is_as_user() {
+        match is_other_account() {
             true => Turn::Run(Lease::alone()),
             false => self.shards.join(action, skip_cache_lookup, deadline).await,
         }
     }
 
     async fn forget(&self, digests: &[Digest], deadline: Deadline) -> Result<()> {
-        match is_as_user() {
+        match is_other_account() {
             true => Ok(()),
             false => self.shards.forget(digests, deadline).await,
         }
+    }
+
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
+        let shards = self.shards.clone().of_tenant(tenant);
+        Arc::new(Self { shards, backend: self.backend.clone() })
     }
 }

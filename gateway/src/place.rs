@@ -7,7 +7,7 @@ use futures::stream::{StreamExt, TryStreamExt, once};
 use goma_common::reapi::limits::pack;
 use goma_common::reapi::{Backend, Upload, fetch_all};
 use goma_common::shards::{Blob, Shards, Source, Trust};
-use goma_common::{Deadline, Digest, Result, View};
+use goma_common::{Deadline, Digest, Result, Tenant, View};
 
 use crate::worker::WorkerFiles;
 
@@ -26,6 +26,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// The same place, with what its shards know for a tenant.
+    pub(crate) fn of_tenant(&self, tenant: Tenant) -> Self {
+        match tenant.is_common() {
+            true => self.clone(),
+            false => Self { shards: self.shards.clone().of_tenant(tenant), ..self.clone() },
+        }
+    }
+
     /// Brings blobs here that another place has. Answers those that it has lost.
     ///
     /// # Errors

@@ -39,7 +39,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let drain = Drain::new();
     let signals = on_signals(drain.clone()).map_err(Failure::start)?;
     let identity = cli.gateway.identity(cli.listen.ip(), &cli.remote)?;
-    let tls = cli.gateway.tls()?;
+    let port = cli.gateway.port()?;
     let list = cli.shards.list()?;
     let shards_tls = cli.shards_tls.open().map_err(Failure::configuration)?;
     let backend = cli.remote.config().and_then(|config| reapi::connect(&config));
@@ -75,7 +75,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let gateway = Arc::new(gateway.with_identity(identity));
 
     tracing::info!(%address, backend = cli.remote.told(), "listening");
-    let served = crate::server::serve(gateway, listener, tls).await;
+    let served = crate::server::serve(gateway, listener, port).await;
     signals.abort();
     tracing::info!("ended");
     served.map_err(failed)

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{BoxError, Router};
 use goma_common::tls::ServerTls;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -15,11 +15,21 @@ use crate::gateway::Gateway;
 use crate::http::app;
 use crate::http::connection::{self, Ending};
 use crate::http::quick_ack::QuickAck;
+use crate::peer::{Peer, Proxies, certificate_name, read_header};
 
 /// How long a balancer may need to see that we are not ready before the listener closes.
 const UNREADY: Duration = Duration::from_secs(3);
 /// A failed accept is usually a lack of file descriptors, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How connections to a gateway begin.
+#[derive(Clone, Default)]
+pub struct Port {
+    /// Encrypted, if at all, by this.
+    pub tls: Option<ServerTls>,
+    /// Who may speak for others.
+    pub proxies: Arc<Proxies>,
+}
 
 /// Serves until the drain has begun and every connection has come to its end.
 ///
@@ -29,11 +39,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// When the listener itself is broken.
-pub async fn serve(
-    gateway: Arc<Gateway>,
-    listener: TcpListener,
-    tls: Option<ServerTls>,
-) -> io::Result<()> {
+pub async fn serve(gateway: Arc<Gateway>, listener: TcpListener, port: Port) -> io::Result<()> {
     let ending = Ending { drain: gateway.drain.clone(), closed: CancellationToken::new() };
     let app = app(gateway);
     let connections = TaskTracker::new();
@@ -48,8 +54,12 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (tls, app, ending) = (tls.clone(), app.clone(), ending.clone());
-                connections.spawn(serve_one(stream, peer, tls, app, ending));
+                let (port, app, ending) = (port.clone(), app.clone(), ending.clone());
+                connections.spawn(async move {
+                    if let Err(error) = serve_one(stream, peer, port, app, ending).await {
+                        tracing::debug!(%error, %peer, "connection ended");
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -65,23 +75,25 @@ pub async fn serve(
 }
 
 async fn serve_one(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: Option<ServerTls>,
+    mut stream: TcpStream,
+    from: SocketAddr,
+    port: Port,
     app: Router,
     ending: Ending,
-) {
+) -> Result<(), BoxError> {
     // Without it the last small piece of an answer waits for an ACK.
     let _ = stream.set_nodelay(true);
-    let stream = QuickAck(stream);
-    let served = match tls {
-        None => connection::serve(stream, app, ending).await,
-        Some(tls) => match tls.accept(stream).await {
-            Ok(stream) => connection::serve(stream, app, ending).await,
-            Err(error) => Err(error.into()),
-        },
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, %peer, "connection ended");
+    let mut address = from.ip();
+    if port.proxies.announces(address) {
+        address = read_header(&mut stream).await?.unwrap_or(address);
     }
+    let mut peer = Peer::new(address, port.proxies);
+    let stream = QuickAck(stream);
+    let Some(tls) = port.tls else {
+        return connection::serve(stream, peer, app, ending).await;
+    };
+    let stream = tls.accept(stream).await?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    peer.certificate = shown.and_then(|certificate| certificate_name(certificate));
+    connection::serve(stream, peer, app, ending).await
 }

@@ -5,28 +5,53 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use goma_common::shards::Source;
 use goma_common::{Code, Error, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::fair::{Fair, Held};
 
 /// The shares of one gateway; a clone is the same.
 #[derive(Clone)]
 pub(crate) struct Shares {
     wait: Duration,
-    /// Those that somebody has requests in, by whose they are and how large.
-    shares: Arc<Mutex<HashMap<Share, Arc<Semaphore>>>>,
+    /// Those that somebody has something in.
+    shares: Arc<Mutex<HashMap<Share, InUse>>>,
 }
 
-/// Whose, and how many requests at once.
+/// A share, and how many hold or wait for a part of it.
+struct InUse {
+    room: Fair,
+    by: usize,
+}
+
+/// Whose, and how much of what at once.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Share {
     pub(crate) of: String,
-    pub(crate) requests: usize,
+    pub(crate) what: What,
+    pub(crate) most: usize,
 }
 
-/// A request's place in its shares, while it is served.
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    /// Requests, from their head to their answer.
+    Requests,
+    /// Bytes of their bodies, as sent.
+    Bytes,
+    /// Compiles that no cache has answered.
+    Compiles,
+}
+
+/// A place in some shares, for as long as this is kept.
 pub(crate) struct Entered {
+    held: Vec<(Held, User)>,
+}
+
+/// Somebody who has to do with a share; the last one takes it away.
+struct User {
     shares: Shares,
-    held: Vec<(Share, OwnedSemaphorePermit)>,
+    share: Share,
 }
 
 impl Shares {
@@ -35,25 +60,27 @@ impl Shares {
         Self { wait, shares: Arc::default() }
     }
 
-    /// Waits for a place in each of these, in this order.
+    /// Waits for so much of each of these, in this order; of those who wait for one, users take turns.
     ///
     /// # Errors
     /// `ResourceExhausted` naming the share that had no room for long enough.
-    pub(crate) async fn enter(&self, shares: Vec<Share>) -> Result<Entered> {
-        let mut entered = Entered { shares: self.clone(), held: Vec::with_capacity(shares.len()) };
-        for share in shares {
-            let semaphore = self.semaphore(&share);
-            let waited = tokio::time::timeout(self.wait, semaphore.acquire_owned()).await;
-            match waited {
-                Ok(Ok(permit)) => entered.held.push((share, permit)),
-                _ => {
-                    self.forget(&share);
+    pub(crate) async fn enter(
+        &self,
+        shares: impl IntoIterator<Item = (Share, usize)>,
+        who: Source,
+    ) -> Result<Entered> {
+        let mut entered = Entered { held: Vec::new() };
+        for (share, amount) in shares {
+            let (room, user) = self.of(share);
+            match tokio::time::timeout(self.wait, room.take(who, amount)).await {
+                Ok(held) => entered.held.push((held, user)),
+                Err(_) => {
+                    let Share { of, what, most } = &user.share;
+                    let what = what.told();
                     return Err(Error::new(
                         Code::ResourceExhausted,
                         format!(
-                            "{} has {} requests under way, which is all that may be, for {} s",
-                            share.of,
-                            share.requests,
+                            "{of} has {most} {what} under way, which is all that may be, for {} s",
                             self.wait.as_secs()
                         ),
                     ));
@@ -63,32 +90,37 @@ impl Shares {
         Ok(entered)
     }
 
-    fn semaphore(&self, share: &Share) -> Arc<Semaphore> {
+    fn of(&self, share: Share) -> (Fair, User) {
         let mut shares = self.shares();
-        let made = || Arc::new(Semaphore::new(share.requests.max(1)));
-        shares.entry(share.clone()).or_insert_with(made).clone()
+        let made = || InUse { room: Fair::new(share.most), by: 0 };
+        let in_use = shares.entry(share.clone()).or_insert_with(made);
+        in_use.by += 1;
+        (in_use.room.clone(), User { shares: self.clone(), share })
     }
 
-    /// Of a share that nobody has a request in, or waits for, nothing is kept.
-    fn forget(&self, share: &Share) {
-        let mut shares = self.shares();
-        // A permit under way, and whoever waits, holds the semaphore too.
-        if shares.get(share).is_some_and(|semaphore| Arc::strong_count(semaphore) == 1) {
-            shares.remove(share);
-        }
-    }
-
-    fn shares(&self) -> MutexGuard<'_, HashMap<Share, Arc<Semaphore>>> {
+    fn shares(&self) -> MutexGuard<'_, HashMap<Share, InUse>> {
         // Each critical section is one map operation or two.
         self.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Entered {
+impl What {
+    fn told(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Bytes => "bytes",
+            Self::Compiles => "compiles",
+        }
+    }
+}
+
+impl Drop for User {
     fn drop(&mut self) {
-        for (share, permit) in self.held.drain(..) {
-            drop(permit);
-            self.shares.forget(&share);
+        let mut shares = self.shares.shares();
+        let Some(in_use) = shares.get_mut(&self.share) else { return };
+        in_use.by -= 1;
+        if in_use.by == 0 {
+            shares.remove(&self.share);
         }
     }
 }
@@ -97,24 +129,27 @@ impl Drop for Entered {
 mod tests {
     use super::*;
 
-    fn share(of: &str, requests: usize) -> Share {
-        Share { of: of.to_owned(), requests }
+    const ANN: Source = Source(1);
+    const BOB: Source = Source(2);
+
+    fn share(of: &str, most: usize) -> (Share, usize) {
+        (Share { of: of.to_owned(), what: What::Requests, most }, 1)
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_users_requests_wait_for_each_other_and_for_nobody_elses() {
         let shares = Shares::new(Duration::from_secs(30));
         let ann = vec![share("ann", 2), share("developers", 3)];
-        let first = shares.enter(ann.clone()).await.expect("room");
-        let _second = shares.enter(ann.clone()).await.expect("room");
-        let error = shares.enter(ann.clone()).await.err().expect("no room");
+        let first = shares.enter(ann.clone(), ANN).await.expect("room");
+        let _second = shares.enter(ann.clone(), ANN).await.expect("room");
+        let error = shares.enter(ann.clone(), ANN).await.err().expect("no room");
         assert_eq!(error.code, Code::ResourceExhausted);
         assert!(error.message.contains("ann has 2 requests"), "{error}");
         let bob = vec![share("bob", 2), share("developers", 3)];
-        let _third = shares.enter(bob.clone()).await.expect("at once");
-        let error = shares.enter(bob).await.err().expect("the group has no room");
+        let _third = shares.enter(bob.clone(), BOB).await.expect("at once");
+        let error = shares.enter(bob, BOB).await.err().expect("the group has no room");
         assert!(error.message.contains("developers has 3 requests"), "{error}");
-        let (waited, ()) = tokio::join!(shares.enter(ann), async {
+        let (waited, ()) = tokio::join!(shares.enter(ann, ANN), async {
             tokio::time::sleep(Duration::from_secs(20)).await;
             drop(first);
         });
@@ -125,12 +160,23 @@ mod tests {
     async fn nothing_is_kept_of_users_who_have_gone() {
         let shares = Shares::new(Duration::from_secs(1));
         for user in 0..100 {
-            drop(shares.enter(vec![share(&format!("user {user}"), 1)]).await.expect("room"));
+            drop(shares.enter(vec![share(&format!("user {user}"), 1)], ANN).await.expect("room"));
         }
-        let held = shares.enter(vec![share("ann", 1)]).await.expect("room");
-        assert!(shares.enter(vec![share("ann", 1)]).await.is_err());
+        let held = shares.enter(vec![share("ann", 1)], ANN).await.expect("room");
+        assert!(shares.enter(vec![share("ann", 1)], ANN).await.is_err());
         assert_eq!(shares.shares().len(), 1, "the one that is held");
         drop(held);
         assert!(shares.shares().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_are_counted_as_requests_are() {
+        let shares = Shares::new(Duration::from_secs(30));
+        let bytes = |amount| [(Share { of: "a".to_owned(), what: What::Bytes, most: 100 }, amount)];
+        let held = shares.enter(bytes(60), ANN).await.expect("room");
+        let error = shares.enter(bytes(50), ANN).await.err().expect("no room");
+        assert!(error.message.contains("a has 100 bytes under way"), "{error}");
+        drop(held);
+        drop(shares.enter(bytes(5000), ANN).await.expect("more than all is all"));
     }
 }

@@ -1,10 +1,9 @@
 //! On whose behalf a request's blobs are uploaded.
 
-use goma_common::Digest;
 use goma_common::shards::Source;
 use goma_proto::api::RequesterInfo;
 
-use crate::identity::Caller;
+use crate::identity::{Caller, source_of};
 
 /// One source a user, as proved or else as the client says; where it does not, one a client. Nothing is
 /// granted for it but a turn, so a client that lies gains little.
@@ -13,8 +12,10 @@ pub(crate) fn of(caller: &Caller, requester: Option<&RequesterInfo>) -> Source {
     let user = requester.and_then(|who| who.username.as_deref()).filter(|name| !name.is_empty());
     let name =
         proved.or(user).or_else(|| requester.and_then(|who| who.compiler_proxy_id.as_deref()));
-    let hash = Digest::of(name.unwrap_or("").as_bytes()).hash;
-    Source(hash.iter().take(8).fold(0, |source, byte| source << 8 | u64::from(*byte)))
+    match name {
+        Some(name) => source_of(name),
+        None => caller.source(),
+    }
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use goma_common::reapi::{fetch_all, fetch_view};
 use goma_common::shards::Source;
-use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant, View};
 use goma_proto::api::FileBlob;
 
 use crate::file_blob::{self, VerifiedBlob, verify};
+use crate::files::Files;
 use crate::gateway::Gateway;
 
 /// Keys in one LookupFile; the stock client asks for five.
@@ -25,6 +26,7 @@ impl Gateway {
     pub(crate) async fn store_files(
         &self,
         blobs: Vec<FileBlob>,
+        tenant: Tenant,
         source: Source,
         deadline: Deadline,
     ) -> Result<Vec<String>> {
@@ -46,7 +48,7 @@ impl Gateway {
                 }
             }
         }
-        self.files.store(good, source, deadline).await.map_err(Error::of_the_server)?;
+        self.files(tenant).store(good, source, deadline).await.map_err(Error::of_the_server)?;
         Ok(keys)
     }
 
@@ -58,6 +60,7 @@ impl Gateway {
     pub(crate) async fn lookup_files(
         &self,
         keys: Vec<String>,
+        tenant: Tenant,
         deadline: Deadline,
     ) -> Result<Vec<FileBlob>> {
         if keys.len() > MAX_KEYS {
@@ -67,14 +70,17 @@ impl Gateway {
         let parsed: Vec<Option<FileKey>> =
             keys.iter().map(|key| FileKey::parse(key).ok()).collect();
         let asked: Vec<FileKey> = parsed.iter().flatten().copied().collect();
-        let entries = self.files.resolve(&asked, deadline).await.map_err(Error::of_the_server)?;
+        let files = self.files(tenant);
+        let entries = files.resolve(&asked, deadline).await.map_err(Error::of_the_server)?;
         let mut known = asked.iter().zip(entries);
         let mut blobs = Vec::with_capacity(keys.len());
         let mut room = MAX_ANSWER;
         for key in &parsed {
             let entry = key.and_then(|_| known.next()).and_then(|(_, entry)| entry);
             let blob = match (key, entry) {
-                (Some(key), Some(entry)) => self.load(*key, entry, &mut room, deadline).await?,
+                (Some(key), Some(entry)) => {
+                    self.load(&files, *key, entry, &mut room, deadline).await?
+                }
                 _ => None,
             };
             blobs.push(blob.unwrap_or_else(file_blob::unknown));
@@ -84,6 +90,7 @@ impl Gateway {
 
     async fn load(
         &self,
+        files: &Files,
         key: FileKey,
         entry: FileEntry,
         room: &mut u64,
@@ -102,15 +109,13 @@ impl Gateway {
         }
         let contents = match self.read(view, deadline).await {
             Ok(contents) => contents,
-            Err(error) if error.code == Code::NotFound => {
-                match self.files.load(view, deadline).await? {
-                    Some(contents) => contents,
-                    None => {
-                        tracing::warn!(%error, "a file that is asked for is gone");
-                        return Ok(None);
-                    }
+            Err(error) if error.code == Code::NotFound => match files.load(view, deadline).await? {
+                Some(contents) => contents,
+                None => {
+                    tracing::warn!(%error, "a file that is asked for is gone");
+                    return Ok(None);
                 }
-            }
+            },
             Err(error) => return Err(error.of_the_server()),
         };
         let blob = match offset {
@@ -166,14 +171,15 @@ mod tests {
         let config = GatewayConfig::default();
         let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
         let deadline = Deadline::after(Duration::from_secs(10));
-        let key = FileKey([1; 32]);
+        let (key, files) = (FileKey([1; 32]), gateway.files(Tenant::default()));
         let chunks: Arc<[FileKey]> = vec![key; 1000].into();
         let manifest = FileEntry::Manifest { size: 1, chunks, whole: None };
         let mut room = 100_000;
-        let first = gateway.load(key, manifest.clone(), &mut room, deadline).await;
+        let first = gateway.load(&files, key, manifest.clone(), &mut room, deadline).await;
         let first = first.expect("no error").expect("there is room");
         assert!(u64::try_from(prost::Message::encoded_len(&first)).expect("small") >= 66_000);
-        let second = gateway.load(key, manifest, &mut room, deadline).await.expect("no error");
+        let second =
+            gateway.load(&files, key, manifest, &mut room, deadline).await.expect("no error");
         assert!(second.is_none(), "{room} bytes of room");
     }
 }

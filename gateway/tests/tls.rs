@@ -41,7 +41,7 @@ impl Case {
     async fn start(authority: &Authority) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         write(authority, dir.path());
-        let tls = flags(dir.path()).tls().expect("a certificate");
+        let tls = flags(dir.path()).port().expect("a certificate");
         let cas = ScriptedBackend::default();
         let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
         let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
@@ -150,7 +150,7 @@ async fn those_who_never_shake_hands_hold_up_nobody_and_are_hung_up_on() {
 #[test]
 fn files_that_hold_something_else_are_named() {
     let dir = tempfile::tempdir().expect("a directory");
-    let fails = || flags(dir.path()).tls().err().expect("no certificate").to_string();
+    let fails = || flags(dir.path()).port().err().expect("no certificate").to_string();
     let why = fails();
     assert!(why.contains("--tls-certificate") && why.contains("certificate.pem"), "{why}");
     write(&Authority::default(), dir.path());

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use goma_common::reapi::Backend;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
-use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
 
 use crate::contents::{Contents, Disk};
 use crate::facts::Facts;
@@ -34,8 +34,13 @@ pub struct ShardConfig {
     pub contents_disk: Option<(PathBuf, u64)>,
 }
 
-/// All parts of a shard, over one backend and one store of facts.
+/// All parts of a shard, over one backend and one store of facts, as one tenant sees them.
 pub struct LocalShard {
+    parts: Arc<Parts>,
+    tenant: Tenant,
+}
+
+struct Parts {
     files: Arc<Files>,
     uploads: Uploads,
     presence: Arc<Presence>,
@@ -61,7 +66,7 @@ impl LocalShard {
         };
         let contents = Arc::new(Contents::new(config.contents_memory, disk));
         let files = Arc::new(Files::new(entries, facts.clone(), presence.clone(), backend.clone()));
-        Ok(Self {
+        let parts = Parts {
             upkeep: Upkeep::start(presence.clone(), files.clone(), facts, backend.clone()),
             uploads: Uploads::new(
                 backend,
@@ -73,7 +78,8 @@ impl LocalShard {
             presence,
             contents,
             joins: Joins::default(),
-        })
+        };
+        Ok(Self { parts: Arc::new(parts), tenant: Tenant::default() })
     }
 
     /// Believes nothing of what the CAS was seen to hold before now.
@@ -81,7 +87,7 @@ impl LocalShard {
     /// # Errors
     /// When the store of facts cannot be told.
     pub async fn bump_epoch(&self) -> Result<u64> {
-        self.presence.bump_epoch().await
+        self.parts.presence.bump_epoch().await
     }
 }
 
@@ -92,11 +98,11 @@ impl Shards for LocalShard {
         keys: &[FileKey],
         deadline: Deadline,
     ) -> Result<Vec<Option<FileEntry>>> {
-        self.files.resolve(keys, deadline).await
+        self.parts.files.resolve(keys, self.tenant, deadline).await
     }
 
     async fn record(&self, files: Vec<(FileKey, FileEntry)>, deadline: Deadline) -> Result<()> {
-        self.files.record(files, deadline).await
+        self.parts.files.record(files, self.tenant, deadline).await
     }
 
     async fn ensure(
@@ -106,19 +112,24 @@ impl Shards for LocalShard {
         source: Source,
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
-        self.uploads.ensure(blobs, trust, source, deadline).await
+        self.parts.uploads.ensure(blobs, trust, source, self.tenant, deadline).await
     }
 
     async fn load(&self, digest: Digest, _deadline: Deadline) -> Result<Option<Bytes>> {
-        Ok(self.contents.get(digest).await)
+        Ok(self.parts.contents.get(digest).await)
     }
 
     async fn join(&self, action: Digest, skip_cache_lookup: bool, deadline: Deadline) -> Turn {
-        self.joins.join((action, skip_cache_lookup), deadline).await
+        let action = self.tenant.digest(action);
+        self.parts.joins.join((action, skip_cache_lookup), deadline).await
     }
 
     async fn forget(&self, digests: &[Digest], _deadline: Deadline) -> Result<()> {
-        self.presence.forget(digests).await;
+        self.parts.presence.forget(self.tenant, digests).await;
         Ok(())
+    }
+
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
+        Arc::new(Self { parts: self.parts.clone(), tenant })
     }
 }

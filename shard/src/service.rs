@@ -9,7 +9,7 @@ use futures::stream::{self, Stream, StreamExt};
 use goma_common::shard_wire;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
-use goma_common::{Code, Deadline, Digest, Error, FileEntry};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, Tenant};
 use goma_proto::shard as proto;
 use goma_proto::shard::join_response;
 use goma_proto::shard::shard_server::Shard;
@@ -48,6 +48,15 @@ impl Service {
         let units = u32::try_from(arriving / UNIT).unwrap_or(u32::MAX >> 4).clamp(1, u32::MAX >> 4);
         Self { described, shard, arriving: Arc::new(Semaphore::new(units as usize)), units }
     }
+
+    /// The shard as the tenant sees it that a call is about.
+    fn shard_of(&self, metadata: &MetadataMap) -> Result<Arc<dyn Shards>, Status> {
+        let Some(told) = metadata.get(shard_wire::TENANT) else { return Ok(self.shard.clone()) };
+        let id = told.to_str().ok().and_then(|told| u64::from_str_radix(told, 16).ok());
+        let tenant = id.map(Tenant).filter(|tenant| !tenant.is_common());
+        let wrong = || Status::invalid_argument(format!("{}: no tenant", shard_wire::TENANT));
+        Ok(self.shard.clone().of_tenant(tenant.ok_or_else(wrong)?))
+    }
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -72,7 +81,7 @@ impl Shard for Service {
         let keys: Result<Vec<_>, _> =
             request.get_ref().key.iter().map(|key| shard_wire::file_key(key)).collect();
         let keys = keys.map_err(invalid)?;
-        let entries = self.shard.resolve(&keys, deadline).await?;
+        let entries = self.shard_of(request.metadata())?.resolve(&keys, deadline).await?;
         let resolution = entries
             .iter()
             .map(|entry| proto::Resolution { entry: entry.as_ref().map(Into::into) })
@@ -94,7 +103,7 @@ impl Shard for Service {
                 Ok((shard_wire::file_key(&file.key)?, FileEntry::try_from(&entry)?))
             })
             .collect();
-        self.shard.record(files.map_err(invalid)?, deadline).await?;
+        self.shard_of(request.metadata())?.record(files.map_err(invalid)?, deadline).await?;
         Ok(Response::new(proto::RecordResponse {}))
     }
 
@@ -103,6 +112,7 @@ impl Shard for Service {
         request: Request<proto::EnsureRequest>,
     ) -> Result<Response<proto::EnsureResponse>, Status> {
         let deadline = deadline(request.metadata());
+        let shard = self.shard_of(request.metadata())?;
         let request = request.into_inner();
         let blobs: Result<Vec<Blob>, Error> = request
             .blob
@@ -114,7 +124,7 @@ impl Shard for Service {
             .collect();
         let (trust, source) = (trust(request.bypass_presence), Source(request.source));
         let blobs = blobs.map_err(invalid)?;
-        let missing = self.shard.ensure(blobs, trust, source, deadline).await?;
+        let missing = shard.ensure(blobs, trust, source, deadline).await?;
         let missing = missing.into_iter().map(Into::into).collect();
         Ok(Response::new(proto::EnsureResponse { missing }))
     }
@@ -123,7 +133,7 @@ impl Shard for Service {
         &self,
         request: Request<Streaming<proto::UploadRequest>>,
     ) -> Result<Response<proto::UploadResponse>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, shard) = (deadline(request.metadata()), self.shard_of(request.metadata())?);
         let mut messages = request.into_inner();
         let head = messages.message().await?.unwrap_or_default();
         let digest = shard_wire::digest(head.digest.as_ref()).map_err(invalid)?;
@@ -153,7 +163,7 @@ impl Shard for Service {
         .ok_or_else(|| Status::invalid_argument(format!("other bytes than {digest}")))?;
         let blob = Blob { digest, contents: Some(contents) };
         let (trust, source) = (trust(head.bypass_presence), Source(head.source));
-        self.shard.ensure(vec![blob], trust, source, deadline).await?;
+        shard.ensure(vec![blob], trust, source, deadline).await?;
         drop(room);
         Ok(Response::new(proto::UploadResponse {}))
     }
@@ -177,7 +187,7 @@ impl Shard for Service {
         let deadline = deadline(request.metadata());
         let digests: Result<Vec<_>, _> =
             request.get_ref().digest.iter().map(Digest::try_from).collect();
-        self.shard.forget(&digests.map_err(invalid)?, deadline).await?;
+        self.shard_of(request.metadata())?.forget(&digests.map_err(invalid)?, deadline).await?;
         Ok(Response::new(proto::ForgetResponse {}))
     }
 
@@ -185,15 +195,12 @@ impl Shard for Service {
         &self,
         request: Request<Streaming<proto::JoinRequest>>,
     ) -> Result<Response<Self::JoinStream>, Status> {
-        let deadline = deadline(request.metadata());
+        let (deadline, shard) = (deadline(request.metadata()), self.shard_of(request.metadata())?);
         let mut messages = request.into_inner();
         let head = messages.message().await?.unwrap_or_default();
         let action = shard_wire::digest(head.action.as_ref()).map_err(invalid)?;
         let (answers, stream) = mpsc::channel(1);
-        let turn = {
-            let shard = self.shard.clone();
-            async move { shard.join(action, head.skip_cache_lookup, deadline).await }
-        };
+        let turn = async move { shard.join(action, head.skip_cache_lookup, deadline).await };
         // Ends when the caller has told how it ended, or is gone.
         tokio::spawn(take_turn(turn, messages, answers));
         Ok(Response::new(ReceiverStream::new(stream).boxed()))

@@ -72,7 +72,7 @@ impl Credentials {
         }
     }
 
-    /// The headers of a call that is made with a user's token in place of ours.
+    /// The headers of a call that is made with another token in place of ours.
     pub(super) fn plain_headers(&self) -> HeaderMap {
         self.headers.clone()
     }
@@ -84,15 +84,21 @@ impl Credentials {
     pub(super) async fn headers(&self) -> Result<HeaderMap> {
         let mut headers = self.headers.clone();
         if let Some(source) = &self.token {
-            let token = source.token().await?;
-            let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| {
-                Error::new(Code::Unavailable, "the token has bytes that no header has")
-            })?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, bearer(&source.token().await?)?);
         }
         Ok(headers)
     }
+}
+
+/// How a call carries a token.
+///
+/// # Errors
+/// `Unavailable` when that cannot be: there may be another token the next time.
+pub(super) fn bearer(token: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .map_err(|_| Error::new(Code::Unavailable, "the token has bytes that no header has"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl fmt::Debug for Credentials {

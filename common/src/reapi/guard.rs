@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::as_user::is_as_user;
+use super::account::{self, is_other_account};
 use super::budget::RetryBudget;
 use super::circuit::{Circuit, Next};
 use super::credentials::Credentials;
@@ -72,6 +72,15 @@ impl Guarded<'_> {
         std::mem::take(&mut self.is_back)
     }
 
+    /// Whether another try may be made with newer credentials.
+    fn renew(&self) -> bool {
+        if is_other_account() {
+            return account::renew();
+        }
+        self.guard.credentials.renew();
+        self.guard.credentials.can_renew()
+    }
+
     /// What is to be done about a try that failed. Another one is paid for here.
     pub(super) fn failed(&mut self, error: &Error) -> Again {
         if error.was_not_begun && self.not_begun < NOT_BEGUN {
@@ -86,13 +95,9 @@ impl Guarded<'_> {
             },
             // It says nothing against the next one.
             Code::DeadlineExceeded => Again::Counted,
-            // A user's token is not ours to renew.
-            Code::Unauthenticated
-                if !self.renewed && self.guard.credentials.can_renew() && !is_as_user() =>
-            {
+            Code::Unauthenticated if !self.renewed && self.renew() => {
                 self.answered();
                 self.renewed = true;
-                self.guard.credentials.renew();
                 return Again::Now;
             }
             code => {

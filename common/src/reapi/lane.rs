@@ -16,7 +16,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tower::{BoxError, Service, ServiceExt};
 
-use super::as_user;
+use super::account;
 use super::credentials::Credentials;
 use super::equals::Equals;
 use crate::error::{Error, Result};
@@ -129,12 +129,13 @@ impl Service<Request<tonic::body::Body>> for Lane {
 
     fn call(&mut self, mut request: Request<tonic::body::Body>) -> Self::Future {
         let inner = self.inner.clone();
-        let user = as_user::authorization();
+        let account = account::current();
         Box::pin(async move {
             let credentials = &inner.config.credentials;
-            if let Some(user) = user {
+            if let Some(account) = account {
+                let authorization = account.authorization().await.map_err(told)?;
                 request.headers_mut().extend(credentials.plain_headers());
-                request.headers_mut().insert(AUTHORIZATION, user);
+                request.headers_mut().insert(AUTHORIZATION, authorization);
             } else if !credentials.is_empty() {
                 request.headers_mut().extend(credentials.headers().await.map_err(told)?);
             }

@@ -3,7 +3,7 @@
 //! [`grpc`] implements them over a channel; decorators wrap them. Nothing outside this folder
 //! speaks REAPI.
 
-mod as_user;
+mod account;
 mod budget;
 mod channel;
 mod circuit;
@@ -36,7 +36,7 @@ use crate::digest::Digest;
 use crate::entry::View;
 use crate::error::Result;
 
-pub use as_user::{UserToken, as_user, is_as_user};
+pub use account::{Account, is_other_account, with_account};
 pub use channel::{connect, lane, reach};
 pub use credentials::{Credentials, TokenSource};
 pub use execution::Execution;

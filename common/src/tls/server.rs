@@ -32,6 +32,9 @@ pub struct ServerTlsArgs {
     /// Authorities, PEM, one of which must vouch for whoever connects
     #[arg(long, env = "GOMA_TLS_CLIENT_CA", value_name = "FILE", requires = "tls_certificate")]
     tls_client_ca: Option<PathBuf>,
+    /// Take also those who show no certificate: they show by other means who they are
+    #[arg(long, env = "GOMA_TLS_CLIENT_OPTIONAL", requires = "tls_client_ca")]
+    tls_client_optional: bool,
 }
 
 impl ServerTlsArgs {
@@ -51,6 +54,12 @@ impl ServerTlsArgs {
     /// Whether whoever connects has to show a certificate.
     #[must_use]
     pub fn wants_certificates(&self) -> bool {
+        self.takes_certificates() && !self.tls_client_optional
+    }
+
+    /// Whether whoever connects may show one.
+    #[must_use]
+    pub fn takes_certificates(&self) -> bool {
         self.tls_client_ca.is_some()
     }
 
@@ -65,7 +74,10 @@ impl ServerTlsArgs {
             Some(file) => {
                 let roots = Arc::new(authorities("--tls-client-ca", file)?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-                let verifier = verifier.build();
+                let verifier = match self.tls_client_optional {
+                    true => verifier.allow_unauthenticated().build(),
+                    false => verifier.build(),
+                };
                 builder.with_client_cert_verifier(
                     verifier.map_err(|error| wrong("--tls-client-ca", file, &error))?,
                 )

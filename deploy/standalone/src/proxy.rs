@@ -72,7 +72,7 @@ async fn serve_backend(command: BackendCommand, drain: Drain) -> Result<(), Fail
 async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     args.check()?;
     let identity = args.gateway.identity(args.listen, &args.remote)?;
-    let tls = args.gateway.tls()?;
+    let port = args.gateway.port()?;
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
     let address = listener.local_addr().map_err(Failure::start)?;
@@ -105,7 +105,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     let gateway = Arc::new(gateway.with_platforms(platforms).with_identity(identity));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
-    let served = goma_gateway::serve(gateway, listener, tls).await;
+    let served = goma_gateway::serve(gateway, listener, port).await;
     own.flush().await;
     if let Some(embedded) = side.embedded {
         embedded.stop().await;

@@ -53,6 +53,7 @@ use crate::identity::Caller;
 use crate::outcome::Outcome;
 use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
+use crate::shares::Shares;
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
 use cached::Cached;
@@ -66,23 +67,18 @@ pub(crate) struct Exec {
     backend: Backend,
     worker: Arc<dyn WorkerFiles>,
     files: Arc<Files>,
+    shares: Shares,
 }
 
 impl Exec {
     pub(crate) fn new(
         config: Arc<GatewayConfig>,
-        shards: Arc<dyn Shards>,
-        backend: Backend,
-        worker: Arc<dyn WorkerFiles>,
+        place: Place,
         files: Arc<Files>,
+        shares: Shares,
     ) -> Self {
-        Self { config, shards, backend, worker, files }
-    }
-
-    /// Where it runs compiles.
-    pub(crate) fn place(&self) -> Place {
-        let (backend, shards) = (self.backend.clone(), self.shards.clone());
-        Place { backend, shards, worker: self.worker.clone() }
+        let Place { backend, shards, worker } = place;
+        Self { config, shards, backend, worker, files, shares }
     }
 
     /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an
@@ -113,14 +109,19 @@ impl Exec {
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let job = info_span!("job").in_scope(|| Job::parse(request, caller))?;
-        self.run(&job, deadline).await.map_err(|refusal| match refusal {
+        self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),
             other => other,
         })
     }
 
-    async fn run(&self, job: &Job, deadline: Deadline) -> Result<Outcome, Refusal> {
+    async fn run(
+        &self,
+        job: &Job,
+        caller: &Caller,
+        deadline: Deadline,
+    ) -> Result<Outcome, Refusal> {
         let config = self.config.as_ref();
         let toolchain =
             info_span!("platform").in_scope(|| toolchain::choose(job, self.worker.as_ref()))?;
@@ -157,6 +158,7 @@ impl Exec {
         if job.policy == CachePolicy::LookupOnly {
             return impossible("there is no cached result, and the client asked for no other");
         }
+        let _turn = self.shares.enter(caller.compile_share(), caller.source()).await?;
         execute::run(self, job, &inputs, &planned, looked.must_run(job), deadline).await
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
+use goma_common::shards::Source;
 use goma_common::{Code, Error, Result};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -27,6 +28,12 @@ pub(super) struct Received<M> {
     pub(super) permit: Permit,
 }
 
+/// How many bytes a body has, as its head says; one that does not tell may have `max`.
+pub(super) fn announced(headers: &HeaderMap, max: usize) -> usize {
+    let told = headers.get(CONTENT_LENGTH);
+    told.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max)
+}
+
 /// Waits for room, then reads, inflates and decodes a message.
 ///
 /// # Errors
@@ -36,17 +43,15 @@ pub(super) async fn receive<M: Message + Default>(
     gateway: &Gateway,
     headers: &HeaderMap,
     body: Body,
+    who: Source,
 ) -> Result<Received<M>> {
     let config = &gateway.config;
     let encoding = Encoding::of_request(headers.get(CONTENT_ENCODING))?;
-    let length =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > config.max_body) {
+    let length = announced(headers, config.max_body);
+    if length > config.max_body {
         return Err(too_large("as sent", config.max_body));
     }
-    // One that does not tell its length may be anything.
-    let length = length.unwrap_or(config.max_body);
-    let permit = gateway.admission.admit(length).await?;
+    let permit = gateway.admission.admit(who, length).await?;
     let sent = read(body, length).await?;
     let (message, permit) = unpack(encoding, sent, config.max_inflated, permit).await?;
     let message = M::decode(message)
@@ -182,9 +187,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_inflates_to_much_waits_for_room() {
         let admission = admission();
-        let permit = admission.admit(1).await.expect("room");
+        let permit = admission.admit(Source::default(), 1).await.expect("room");
         let first = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit).await.expect("room");
-        let permit = admission.admit(1).await.expect("room");
+        let permit = admission.admit(Source::default(), 1).await.expect("room");
         let second = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit);
         let (second, ()) = tokio::join!(second, async {
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -199,7 +204,7 @@ mod tests {
         let mut lie = zeros(ROOM).to_vec();
         let end = lie.len() - 4;
         lie[end..].fill(0);
-        let permit = admission.admit(1).await.expect("room");
+        let permit = admission.admit(Source::default(), 1).await.expect("room");
         let error = unpack(Encoding::Gzip, lie.into(), ROOM, permit).await.err().expect("no room");
         assert_eq!(error.code, Code::ResourceExhausted, "{error}");
     }
@@ -215,10 +220,10 @@ mod tests {
             let admission = admission();
             let (finish, finished) = mpsc::channel::<()>();
             let busy = tokio::task::spawn_blocking(move || finished.recv().is_err());
-            let permit = admission.admit(1).await.expect("room");
+            let permit = admission.admit(Source::default(), 1).await.expect("room");
             let given_up = unpack(Encoding::Gzip, zeros(ROOM / 2), ROOM, permit).now_or_never();
             assert!(given_up.is_none(), "there was no thread for it");
-            let mut next = admission.admit(1).await.expect("room");
+            let mut next = admission.admit(Source::default(), 1).await.expect("room");
             assert!(next.arrived(ROOM).now_or_never().is_none(), "its room is taken");
             drop(finish);
             assert!(busy.await.expect("no panic"));

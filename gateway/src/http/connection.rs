@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Busy, body_of};
+use crate::peer::Peer;
 
 /// The client's own limit is just below 5 s.
 const REUSED_WITHIN: Duration = Duration::from_millis(5500);
@@ -49,15 +50,21 @@ pub(crate) struct Ending {
 ///
 /// # Errors
 /// What its peer did wrong, or that it took longer than the process waits for.
-pub(crate) async fn serve<S>(stream: S, app: Router, ending: Ending) -> Result<(), BoxError>
+pub(crate) async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    app: Router,
+    ending: Ending,
+) -> Result<(), BoxError>
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let activity = Arc::new(Activity::default());
+    let (peer, activity) = (Arc::new(peer), Arc::new(Activity::default()));
     let h2 = CancellationToken::new();
     let service = {
         let (activity, drain, h2) = (activity.clone(), ending.drain.clone(), h2.clone());
-        service_fn(move |request: Request<hyper::body::Incoming>| {
+        service_fn(move |mut request: Request<hyper::body::Incoming>| {
+            request.extensions_mut().insert(peer.clone());
             let (app, drain, busy) = (app.clone(), drain.clone(), Busy::begin(activity.clone()));
             let version = request.version();
             if version == Version::HTTP_2 {
@@ -127,7 +134,7 @@ mod tests {
             .route("/slow", get(async || sleep(seconds(20)).await))
             .route("/endless", get(std::future::pending::<()>));
         let (ours, theirs) = tokio::io::duplex(4096);
-        (ours, tokio::spawn(serve(theirs, app, ending.clone())))
+        (ours, tokio::spawn(serve(theirs, Peer::default(), app, ending.clone())))
     }
 
     async fn h1(stream: DuplexStream) -> http1::SendRequest<String> {

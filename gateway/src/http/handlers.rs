@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
-use goma_common::reapi::as_user;
+use goma_common::reapi::with_account;
 use goma_common::{Deadline, Result};
 use goma_proto::api::{
     ExecReq, LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
@@ -14,10 +14,11 @@ use http::{Method, Request, Response, StatusCode};
 use prost::Message;
 use tracing::{Instrument, info_span};
 
-use super::body::{Received, receive};
+use super::body::{self, Received, receive};
 use super::respond;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
+use crate::peer::Peer;
 use crate::source;
 
 /// From the head of a request to its answer, waiting for room and for its body included. The stock
@@ -33,7 +34,9 @@ type Shared = State<Arc<Gateway>>;
 
 /// Is this user let in, and can we serve? Asked once when a client starts.
 pub(super) async fn ping(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    if let Err(denied) = gateway.identity.identify(request.headers()).await {
+    if let Err(denied) =
+        gateway.identity.identify(request.headers(), &peer(request.extensions())).await
+    {
         return respond::denied(&denied, request.uri().path());
     }
     match gateway.readiness(Deadline::after(PROBE)).await {
@@ -55,7 +58,9 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
     let gateway = gateway.as_ref();
     let serve = serve(gateway, request, |request: StoreFileReq, caller, deadline| async move {
         let source = source::of(&caller, request.requester_info.as_ref());
-        let keys = gateway.store_files(request.blob, source, deadline.at_most(FILES)).await?;
+        let keys = gateway
+            .store_files(request.blob, caller.tenant, source, deadline.at_most(FILES))
+            .await?;
         Ok(StoreFileResp { hash_key: keys })
     });
     serve.instrument(info_span!("store")).await
@@ -64,8 +69,9 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
 /// LookupFile: keys in, contents out.
 pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     let gateway = gateway.as_ref();
-    let serve = serve(gateway, request, |request: LookupFileReq, _, deadline| async move {
-        let blob = gateway.lookup_files(request.hash_key, deadline.at_most(FILES)).await?;
+    let serve = serve(gateway, request, |request: LookupFileReq, caller, deadline| async move {
+        let deadline = deadline.at_most(FILES);
+        let blob = gateway.lookup_files(request.hash_key, caller.tenant, deadline).await?;
         Ok(LookupFileResp { blob })
     });
     serve.instrument(info_span!("lookup")).await
@@ -121,20 +127,22 @@ where
         // As the original server does; the client takes all of 4xx alike.
         return respond::refuse(StatusCode::BAD_REQUEST, why);
     }
-    let caller = match gateway.identity.identify(&head.headers).await {
+    let caller = match gateway.identity.identify(&head.headers, &peer(&head.extensions)).await {
         Ok(caller) => caller,
         Err(denied) => return respond::denied(&denied, head.uri.path()),
     };
-    let shares = caller.shares(gateway.config.max_user_requests);
-    let _entered = match gateway.shares.enter(shares).await {
+    let bytes = body::announced(&head.headers, gateway.config.max_body);
+    let (who, shares) =
+        (caller.source(), caller.request_shares(gateway.config.max_user_requests, bytes));
+    let _entered = match gateway.shares.enter(shares, who).await {
         Ok(entered) => entered,
         Err(error) => {
             tracing::warn!(%error, path = head.uri.path(), "refused a request");
             return respond::error(&error);
         }
     };
-    let user = caller.token.clone();
-    let received = deadline.bound("request", receive(gateway, &head.headers, body)).await;
+    let account = caller.account.clone();
+    let received = deadline.bound("request", receive(gateway, &head.headers, body, who)).await;
     let Received { message, permit } = match received {
         Ok(received) => received,
         Err(error) => {
@@ -143,7 +151,7 @@ where
         }
     };
     let response = match deadline
-        .bound("request", as_user(user.as_ref(), work(message, caller, deadline)))
+        .bound("request", with_account(account.as_ref(), work(message, caller, deadline)))
         .await
     {
         Ok(answer) => respond::message(answer, &head.headers).await,
@@ -151,4 +159,9 @@ where
     };
     drop(permit);
     response
+}
+
+/// Who speaks on the connection of a request.
+fn peer(extensions: &http::Extensions) -> Arc<Peer> {
+    extensions.get::<Arc<Peer>>().cloned().unwrap_or_default()
 }

@@ -11,6 +11,7 @@ use goma_common::{Code, Error};
 use http::Uri;
 
 use super::Identity;
+use super::accounts::{AccountFiles, Listed};
 use super::acl::Acl;
 use super::google::{Google, STOCK_CLIENT, TOKENINFO};
 use super::oidc::Oidc;
@@ -51,6 +52,18 @@ pub struct IdentityArgs {
     /// File of names and hashes of tokens, as `token new` makes them; read again when it changes
     #[arg(long, env = "GOMA_GATEWAY_AUTH_TOKEN_FILE", value_name = "FILE")]
     auth_token_file: Option<PathBuf>,
+    /// Directory of the service accounts that groups of that file use the backend with, NAME.json each
+    #[arg(
+        long,
+        env = "GOMA_GATEWAY_SERVICE_ACCOUNT_JSON_DIR",
+        value_name = "DIR",
+        requires = "acl_file"
+    )]
+    service_account_json_dir: Option<PathBuf>,
+    /// Keep groups apart: each has file keys, presence and running compiles of its own, so that to know
+    /// a file's hash is no way to read another group's. The same on all gateways
+    #[arg(long, env = "GOMA_GATEWAY_TENANCY")]
+    tenancy: bool,
     /// Where Google is asked whose a token is
     #[arg(
         long,
@@ -84,6 +97,19 @@ enum Auth {
     Tokens,
     /// Signed tokens of the provider of --oidc-issuer
     Oidc,
+    /// Certificates for which an authority of --tls-client-ca vouches
+    Certificates,
+    /// What a proxy of --trusted-proxies says in the --proxy-user-header
+    Proxies,
+}
+
+/// What else there is to identify requests by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Shown {
+    /// Whether connections may show certificates that an authority of ours vouches for.
+    pub(crate) certificates: bool,
+    /// Whether a proxy may name users.
+    pub(crate) users: bool,
 }
 
 impl IdentityArgs {
@@ -91,73 +117,115 @@ impl IdentityArgs {
     ///
     /// # Errors
     /// Naming the flags that are missing, contradict each other, or whose file is wrong.
-    pub fn identity(&self, listen: IpAddr, remote: &RemoteArgs) -> Result<Identity, Failure> {
-        let wrong = |why: String| Err(Failure::Configuration(why));
-        let how = self.how();
+    pub(crate) fn identity(
+        &self,
+        listen: IpAddr,
+        shown: Shown,
+        remote: &RemoteArgs,
+    ) -> Result<Identity, Failure> {
+        let how = self.how(shown);
         if how.contains(&Auth::None) {
-            return match how.as_slice() {
-                [Auth::None] if listen.is_loopback() || self.allow_anybody => Ok(Identity::none()),
-                [Auth::None] => wrong(format!(
-                    "listening on {listen}, everybody who can connect could compile here: say who \
-                     is let in (--allowed-users, --auth-token-file, --acl-file), or --allow-anybody \
-                     where the network sees to that"
-                )),
-                _ => wrong("--auth: none is for nobody else beside it".to_owned()),
-            };
+            return self.anybody(&how, listen);
         }
-        let tokens = match (how.contains(&Auth::Tokens), &self.auth_token_file) {
+        let is_on = |auth| how.contains(&auth);
+        if is_on(Auth::Certificates) && !shown.certificates {
+            return wrong("--auth certificates: name the --tls-client-ca that vouches for them");
+        }
+        if is_on(Auth::Proxies) && !shown.users {
+            return wrong("--auth proxies: name the --trusted-proxies and the --proxy-user-header");
+        }
+        let tokens = match (is_on(Auth::Tokens), &self.auth_token_file) {
             (true, Some(file)) => Some(follow("--auth-token-file", file, StaticTokens::parse)),
-            (true, None) => return wrong("--auth tokens: name the --auth-token-file".to_owned()),
+            (true, None) => return wrong("--auth tokens: name the --auth-token-file"),
             (false, _) => None,
         };
-        let google = how.contains(&Auth::Google).then(|| Google::new(self.tokeninfo_url.clone()));
-        let oidc = match (how.contains(&Auth::Oidc), &self.oidc_issuer, &self.oidc_audience) {
+        let google = is_on(Auth::Google).then(|| Google::new(self.tokeninfo_url.clone()));
+        let oidc = match (is_on(Auth::Oidc), &self.oidc_issuer, &self.oidc_audience) {
             (true, Some(issuer), Some(audience)) => {
                 Some(Oidc::new(issuer.clone(), audience.clone(), self.oidc_name.clone()))
             }
-            (true, ..) => {
-                return wrong("--auth oidc: name the --oidc-issuer and --oidc-audience".to_owned());
-            }
+            (true, ..) => return wrong("--auth oidc: name the --oidc-issuer and --oidc-audience"),
             (false, ..) => None,
         };
-        let acl = match &self.acl_file {
-            Some(file) => follow("--acl-file", file, Acl::parse),
-            None => {
-                let users = match &google {
-                    Some(_) if self.allowed_users.is_empty() && oidc.is_none() => {
-                        vec![own_address()?]
-                    }
-                    _ => self.allowed_users.iter().map(|user| user.trim().to_owned()).collect(),
-                };
-                if users.is_empty() && tokens.is_none() {
-                    return wrong(
-                        "--oidc-issuer: say who of its users is let in, by --allowed-users (such as \
-                         '*@farm.example') or --acl-file"
-                            .to_owned(),
-                    );
-                }
-                let acl = Acl::of_users(&users, &self.allowed_audience);
-                Ok(Reloaded::constant(if tokens.is_some() { acl.with_tokens() } else { acl }))
-            }
-        };
         let identity = Identity {
+            acl: Some(self.listed(&how, remote)?),
             tokens: tokens.transpose().map_err(Failure::configuration)?,
             google: google.transpose().map_err(Failure::configuration)?,
             oidc: oidc.transpose().map_err(Failure::configuration)?,
-            acl: Some(acl.map_err(Failure::configuration)?),
+            certificates: is_on(Auth::Certificates),
+            proxies: is_on(Auth::Proxies),
+            tenancy: self.tenancy,
         };
-        if identity.passes_tokens() && !remote.may_send_credentials() {
+        let has_accounts = identity.acl.as_ref().is_some_and(|acl| acl.get().acl.has_accounts());
+        if has_accounts && !remote.may_send_credentials() {
             return wrong(
-                "--acl-file: a group's users are to use the backend with their own tokens, which \
-                 --insecure-remoteexec would send unencrypted; use TLS, or say \
-                 --remote-insecure-credentials where nobody listens"
-                    .to_owned(),
+                "--acl-file: a group's users are to use the backend with other tokens than ours, \
+                 which --insecure-remoteexec would send unencrypted; use TLS, or say \
+                 --remote-insecure-credentials where nobody listens",
             );
         }
         Ok(identity)
     }
 
-    fn how(&self) -> Vec<Auth> {
+    /// Everybody, where that is meant.
+    fn anybody(&self, how: &[Auth], listen: IpAddr) -> Result<Identity, Failure> {
+        if how.len() > 1 {
+            return wrong("--auth: none is for nobody else beside it");
+        }
+        if self.tenancy {
+            return wrong("--tenancy: there are no groups where everybody is let in");
+        }
+        if !listen.is_loopback() && !self.allow_anybody {
+            return wrong(&format!(
+                "listening on {listen}, everybody who can connect could compile here: say who \
+                 is let in (--allowed-users, --auth-token-file, --acl-file), or --allow-anybody \
+                 where the network sees to that"
+            ));
+        }
+        Ok(Identity::none())
+    }
+
+    /// Who of those that show who they are is let in.
+    fn listed(&self, how: &[Auth], remote: &RemoteArgs) -> Result<Reloaded<Listed>, Failure> {
+        let files = AccountFiles {
+            dir: self.service_account_json_dir.clone(),
+            grant: remote.credentials.grant(),
+        };
+        if let Some(file) = &self.acl_file {
+            let listed = Reloaded::open(vec![file.clone()], {
+                let file = file.clone();
+                move || {
+                    let acl = read("--acl-file", &file, Acl::parse)?;
+                    files.open(acl)
+                }
+            });
+            return listed.map_err(Failure::configuration);
+        }
+        let is_on = |auth| how.contains(&auth);
+        let users: Vec<String> =
+            match is_on(Auth::Google) && !is_on(Auth::Oidc) && self.allowed_users.is_empty() {
+                true => vec![own_address()?],
+                false => self.allowed_users.iter().map(|user| user.trim().to_owned()).collect(),
+            };
+        let (tokens, certificates) = (is_on(Auth::Tokens), is_on(Auth::Certificates));
+        if users.is_empty() && !tokens && !certificates {
+            return wrong(
+                "say who of those users is let in, by --allowed-users (such as '*@farm.example') or \
+                 --acl-file",
+            );
+        }
+        let mut acl = Acl::of_users(&users, &self.allowed_audience);
+        if tokens {
+            acl = acl.with_tokens();
+        }
+        // Where users are named, those alone.
+        if certificates && users.is_empty() {
+            acl = acl.with_certificates();
+        }
+        files.open(acl).map(Reloaded::constant).map_err(Failure::configuration)
+    }
+
+    fn how(&self, shown: Shown) -> Vec<Auth> {
         if !self.auth.is_empty() {
             return self.auth.clone();
         }
@@ -168,9 +236,17 @@ impl IdentityArgs {
         if self.oidc_issuer.is_some() {
             how.push(Auth::Oidc);
         }
-        // Named by themselves they are those whom the original knows.
-        let users = !self.allowed_users.is_empty() && self.oidc_issuer.is_none();
-        if users || (self.acl_file.is_some() && how.is_empty()) {
+        if shown.certificates {
+            how.push(Auth::Certificates);
+        }
+        if shown.users {
+            how.push(Auth::Proxies);
+        }
+        // Named by themselves, or beside tokens of ours, they are those whom the original knows.
+        let others = how.iter().any(|how| *how != Auth::Tokens);
+        if (!self.allowed_users.is_empty() && !others)
+            || (self.acl_file.is_some() && how.is_empty())
+        {
             how.push(Auth::Google);
         }
         if how.is_empty() {
@@ -180,6 +256,18 @@ impl IdentityArgs {
     }
 }
 
+fn wrong<T>(why: &str) -> Result<T, Failure> {
+    Err(Failure::Configuration(why.to_owned()))
+}
+
+/// Reads a file that a flag names.
+fn read<T>(flag: &str, file: &Path, parse: impl Fn(&str) -> Result<T, String>) -> Result<T, Error> {
+    let text = std::fs::read_to_string(file).map_err(|error| error.to_string());
+    text.and_then(|text| parse(&text)).map_err(|why| {
+        Error::new(Code::InvalidArgument, format!("{flag} {}: {why}", file.display()))
+    })
+}
+
 /// Keeps up with a file.
 fn follow<T>(
     flag: &'static str,
@@ -187,12 +275,7 @@ fn follow<T>(
     parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
 ) -> Result<Reloaded<T>, Error> {
     let file = file.to_owned();
-    Reloaded::open(vec![file.clone()], move || {
-        let text = std::fs::read_to_string(&file).map_err(|error| error.to_string());
-        text.and_then(|text| parse(&text)).map_err(|why| {
-            Error::new(Code::InvalidArgument, format!("{flag} {}: {why}", file.display()))
-        })
-    })
+    Reloaded::open(vec![file.clone()], move || read(flag, &file, &parse))
 }
 
 /// As the original makes it up: the user's name at what `/etc/mailname` says.

@@ -9,7 +9,7 @@ use quick_cache::sync::Cache;
 use serde_json::Value;
 
 use super::web::Web;
-use super::{Denied, Proof};
+use super::{By, Denied, Proof};
 
 /// Where Google tells of a token.
 pub(crate) const TOKENINFO: &str = "https://oauth2.googleapis.com/tokeninfo";
@@ -104,8 +104,8 @@ fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     }
     match life.checked_sub(MARGIN) {
         Some(life) if !life.is_zero() => {
-            let (name, audience) = (name.to_owned(), Some(audience.to_owned()));
-            (Ok(Proof { name, audience, is_ours: false }), life)
+            let audience = Some(audience.to_owned());
+            (Ok(Proof { audience, ..Proof::of(name, By::Google) }), life)
         }
         _ => denied("the token is about to expire"),
     }
@@ -119,8 +119,7 @@ mod tests {
     fn answers_of_either_form_are_read() {
         let old = br#"{"audience":"c","email":"a@x","verified_email":true,"expires_in":3599}"#;
         let new = br#"{"aud":"c","email":"a@x","email_verified":"true","expires_in":"3599"}"#;
-        let proof =
-            Proof { name: "a@x".to_owned(), audience: Some("c".to_owned()), is_ours: false };
+        let proof = Proof { audience: Some("c".to_owned()), ..Proof::of("a@x", By::Google) };
         for answer in [&old[..], new] {
             assert_eq!(verdict(answer), (Ok(proof.clone()), Duration::from_secs(3569)));
         }

@@ -1,65 +1,42 @@
 //! Who a request is from, before anything of its body is read.
 //!
 //! A token is proved by whoever gave it: [`static_tokens`] by a file of ours, [`google`] by its issuer,
-//! [`oidc`] by its issuer's signature, of which [`jwt_crypto`] is the cryptography. What is proved is a name; [`acl`] says which group that is in, and whether it is let in. [`web`]
-//! speaks to issuers, [`args`] are the flags.
+//! [`oidc`] by its issuer's signature, of which [`jwt_crypto`] is the cryptography. Without a token it is
+//! the certificate that the connection has shown, or what a proxy of ours says. What is [`proof`] of is a
+//! name; [`acl`] says which group that is in, and whether it is let in, and [`accounts`] on whose account
+//! the backend is used then. [`caller`] is all of that; [`web`] speaks to issuers, [`args`] are the flags.
 
+mod accounts;
 mod acl;
 mod args;
+mod caller;
 mod google;
 mod jwt_crypto;
 mod oidc;
+mod proof;
 mod static_tokens;
 mod token_verb;
 mod web;
 
-use goma_common::Error;
-use goma_common::reapi::UserToken;
+use goma_common::reapi::Account;
 use goma_common::reloaded::Reloaded;
+use goma_common::{Code, Error, Tenant};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use acl::{Acl, Decision};
+use accounts::Listed;
+use acl::{BackendAccount, Decision, Group};
 use google::Google;
 use oidc::Oidc;
+use proof::{By, Proof};
 use static_tokens::StaticTokens;
 
-use crate::shares::Share;
+use crate::peer::Peer;
 
 pub use args::IdentityArgs;
+pub(crate) use args::Shown;
+pub(crate) use caller::{Caller, source_of};
 pub use token_verb::TokenCommand;
-
-/// What a token proves. Debug shows no token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Proof {
-    /// An address, or the name of a token of ours.
-    pub(crate) name: String,
-    /// Whom the token was made for, where that is for the list to judge.
-    pub(crate) audience: Option<String>,
-    /// Whether it is a token of ours.
-    pub(crate) is_ours: bool,
-}
-
-/// Who a request is from; by default nobody in particular.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Caller {
-    /// As proved; empty where nobody is asked.
-    pub(crate) name: String,
-    /// On whose account the backend is used, if not ours.
-    pub(crate) token: Option<UserToken>,
-    /// What his group may have under way.
-    pub(crate) share: Option<Share>,
-}
-
-impl Caller {
-    /// What this request takes a place in: the user's own share, of so many requests, and his
-    /// group's.
-    pub(crate) fn shares(&self, each: usize) -> Vec<Share> {
-        let own = Share { of: self.name.clone(), requests: each };
-        let own = Some(own).filter(|own| !own.of.is_empty());
-        own.into_iter().chain(self.share.clone()).collect()
-    }
-}
 
 /// Why a request is not served.
 #[derive(Clone, Debug)]
@@ -74,61 +51,89 @@ pub(crate) enum Denied {
 }
 
 /// How requests are identified. Made by [`IdentityArgs`].
+#[derive(Default)]
 pub struct Identity {
     tokens: Option<Reloaded<StaticTokens>>,
     google: Option<Google>,
     oidc: Option<Oidc>,
+    certificates: bool,
+    proxies: bool,
     /// Nobody is asked without one.
-    acl: Option<Reloaded<Acl>>,
+    acl: Option<Reloaded<Listed>>,
+    /// Whether groups are kept apart.
+    tenancy: bool,
 }
 
 impl Identity {
     /// Everybody is let in.
     #[must_use]
     pub fn none() -> Self {
-        Self { tokens: None, google: None, oidc: None, acl: None }
+        Self::default()
     }
 
-    /// Whether some group's users have the backend used on their own account.
-    #[must_use]
-    pub fn passes_tokens(&self) -> bool {
-        self.acl.as_ref().is_some_and(|acl| acl.get().passes_tokens())
-    }
-
-    /// Who the request of these headers is from.
-    pub(crate) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Denied> {
-        let Some(acl) = &self.acl else {
-            return Ok(Caller::default());
+    /// Who the request of these headers is from, over this connection.
+    pub(crate) async fn identify(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+    ) -> Result<Caller, Denied> {
+        let address = peer.client(headers);
+        let Some(listed) = &self.acl else {
+            return Ok(Caller { address: Some(address), ..Caller::default() });
         };
-        let token = bearer(headers)?;
-        let proof = self.prove(token).await?;
-        let (passes_token, share) = match acl.get().decide(&proof) {
-            Decision::Allowed { passes_token: true, .. } if proof.is_ours => {
-                return Err(Denied::Forbidden(format!(
-                    "the group of {} uses the backend with its users' own tokens, which this token \
-                     is none of",
-                    proof.name
-                )));
-            }
-            Decision::Allowed { passes_token, share } => (passes_token, share),
-            Decision::Rejected { group } => {
-                return Err(Denied::Forbidden(format!(
-                    "{}: group {group} is not let in",
-                    proof.name
-                )));
+        let (proof, token) = self.prove(headers, peer).await?;
+        let listed = listed.get();
+        let group = match listed.acl.decide(&proof) {
+            Decision::Allowed(group) => group,
+            Decision::Rejected(group) => {
+                let why = format!("{}: group {} is not let in", proof.name, group.id);
+                return Err(Denied::Forbidden(why));
             }
             Decision::Unlisted => {
                 return Err(Denied::Forbidden(format!("{} is not on the list", proof.name)));
             }
         };
-        let token = match passes_token {
-            true => Some(UserToken::new(token).map_err(|error| Denied::Unknown(error.message))?),
-            false => None,
-        };
-        Ok(Caller { name: proof.name, token, share })
+        Ok(Caller {
+            account: account(group, &listed, &proof, token)?,
+            name: proof.name,
+            address: Some(address),
+            group: group.id.clone(),
+            quotas: group.quotas,
+            tenant: if self.tenancy { Tenant::of(&group.id) } else { Tenant::default() },
+        })
     }
 
-    async fn prove(&self, token: &str) -> Result<Proof, Denied> {
+    /// What the request shows, and its token, if that is how.
+    async fn prove<'h>(
+        &self,
+        headers: &'h HeaderMap,
+        peer: &Peer,
+    ) -> Result<(Proof, Option<&'h str>), Denied> {
+        let takes_tokens = self.tokens.is_some() || self.google.is_some() || self.oidc.is_some();
+        if takes_tokens && headers.contains_key(AUTHORIZATION) {
+            let token = bearer(headers)?;
+            return Ok((self.prove_token(token).await?, Some(token)));
+        }
+        if self.certificates
+            && let Some(name) = &peer.certificate
+        {
+            return Ok((Proof::of(name, By::Certificate), None));
+        }
+        if self.proxies
+            && let Some(name) = peer.user(headers)
+        {
+            return Ok((Proof::of(name, By::Proxy), None));
+        }
+        Err(Denied::Unknown(match (takes_tokens, self.certificates) {
+            (true, _) => {
+                "no token: sign in with the client's goma_auth, or set its token".to_owned()
+            }
+            (false, true) => "no certificate of a client was shown".to_owned(),
+            (false, false) => "no proxy of ours says whose request it is".to_owned(),
+        }))
+    }
+
+    async fn prove_token(&self, token: &str) -> Result<Proof, Denied> {
         // By their looks, so that nobody else is asked about a token of ours.
         if static_tokens::is_ours(token) {
             let Some(tokens) = &self.tokens else {
@@ -149,10 +154,39 @@ impl Identity {
     }
 }
 
+/// On whose account the backend is used for somebody of this group, if not on ours.
+fn account(
+    group: &Group,
+    listed: &Listed,
+    proof: &Proof,
+    token: Option<&str>,
+) -> Result<Option<Account>, Denied> {
+    match (&group.account, token) {
+        (BackendAccount::Server, _) => Ok(None),
+        (BackendAccount::Named(name), _) => match listed.account(name) {
+            Some(account) => Ok(Some(account.clone())),
+            None => {
+                let why = format!("service account {name:?} is not there");
+                Err(Denied::Later(Error::new(Code::Internal, why)))
+            }
+        },
+        (BackendAccount::User, Some(token)) if proof.by.is_an_issuers() => {
+            let account =
+                Account::of_user(token).map_err(|error| Denied::Unknown(error.message))?;
+            Ok(Some(account))
+        }
+        (BackendAccount::User, _) => Err(Denied::Forbidden(format!(
+            "the group of {} uses the backend with its users' own tokens, and this is no such token",
+            proof.name
+        ))),
+    }
+}
+
 fn bearer(headers: &HeaderMap) -> Result<&str, Denied> {
     let unknown = |why: &str| Denied::Unknown(why.to_owned());
-    let Some(told) = headers.get(AUTHORIZATION) else {
-        return Err(unknown("no token: sign in with the client's goma_auth, or set its token"));
+    let mut told = headers.get_all(AUTHORIZATION).iter();
+    let (Some(told), None) = (told.next(), told.next()) else {
+        return Err(unknown("more than one authorization"));
     };
     let told = told.to_str().map_err(|_| unknown("the token has bytes that no token has"))?;
     match told.split_once(' ') {
@@ -181,6 +215,9 @@ mod tests {
         for bad in ["Basic dDp0", "Bearer", "Bearer ", "t"] {
             assert!(matches!(told(bad), Err(Denied::Unknown(_))), "{bad}");
         }
-        assert!(matches!(bearer(&HeaderMap::new()), Err(Denied::Unknown(_))));
+        let mut two = HeaderMap::new();
+        two.append(AUTHORIZATION, "Bearer a".parse().expect("a value"));
+        two.append(AUTHORIZATION, "Bearer b".parse().expect("a value"));
+        assert!(matches!(bearer(&two), Err(Denied::Unknown(_))));
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::jwt_crypto::{self, ALGORITHMS};
 use super::web::Web;
-use super::{Denied, Proof};
+use super::{By, Denied, Proof};
 
 /// Keys are asked for again after this, so that one which was withdrawn is not believed for long.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -73,11 +73,11 @@ impl Oidc {
         validation.leeway = LEEWAY;
         let decoded = decode::<Map<String, Value>>(token, &key, &validation)
             .map_err(|error| unknown(&error.to_string()))?;
-        self.named(&decoded.claims).map_err(|why| unknown(&why))
+        self.named(decoded.claims).map_err(|why| unknown(&why))
     }
 
     /// Who these claims, which are true, are about. Pure.
-    fn named(&self, claims: &Map<String, Value>) -> Result<Proof, String> {
+    fn named(&self, claims: Map<String, Value>) -> Result<Proof, String> {
         let name = claims.get(&self.name).and_then(Value::as_str).unwrap_or("");
         if name.is_empty() {
             return Err(format!("it has no claim {:?}", self.name));
@@ -85,7 +85,8 @@ impl Oidc {
         if self.name == "email" && claims.get("email_verified") != Some(&Value::Bool(true)) {
             return Err("its address is not verified".to_owned());
         }
-        Ok(Proof { name: name.to_owned(), audience: None, is_ours: false })
+        let proof = Proof::of(name, By::Oidc);
+        Ok(Proof { claims: Some(claims), ..proof })
     }
 
     /// The key of this name; without one, the only key that there is.

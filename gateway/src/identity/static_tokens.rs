@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use goma_common::Digest;
 
-use super::{Denied, Proof};
+use super::{By, Denied, Proof};
 
 /// How they all begin, so that one in a log or a repository is seen for what it is.
 const PREFIX: &str = "goma_";
@@ -90,7 +90,7 @@ impl StaticTokens {
             Some(Entry { name, until: Some(until) }) if *until <= now => {
                 Err(Denied::Unknown(format!("the token of {name} has expired")))
             }
-            Some(entry) => Ok(Proof { name: entry.name.clone(), audience: None, is_ours: true }),
+            Some(entry) => Ok(Proof::of(&entry.name, By::OurToken)),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use goma_common::shard_wire::TENANT;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
-use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
 use goma_proto::shard as proto;
 use goma_proto::shard::shard_client::ShardClient;
 use tonic::metadata::MetadataValue;
@@ -31,17 +32,19 @@ const UPLOADS: usize = 3;
 const MAX_ANSWER: usize = 64 << 20;
 
 /// One shard. Fails with `Unavailable` when the connection does, and has its member looked at.
+#[derive(Clone)]
 pub(super) struct RemoteShard {
     name: String,
     link: Link,
     /// Hash of the ring as it is by now.
     ring: Arc<AtomicU64>,
     doubt: Doubt,
+    tenant: Tenant,
 }
 
 impl RemoteShard {
     pub(super) fn new(link: Link, ring: Arc<AtomicU64>, doubt: Doubt) -> Self {
-        Self { name: link.described.name.clone(), link, ring, doubt }
+        Self { name: link.described.name.clone(), link, ring, doubt, tenant: Tenant::default() }
     }
 
     fn calls(&self) -> ShardClient<Channel> {
@@ -58,6 +61,11 @@ impl RemoteShard {
         let ring = format!("{:016x}", self.ring.load(Ordering::Relaxed));
         if let Ok(ring) = MetadataValue::try_from(ring) {
             request.metadata_mut().insert(RING, ring);
+        }
+        if !self.tenant.is_common()
+            && let Ok(tenant) = MetadataValue::try_from(format!("{:016x}", self.tenant.0))
+        {
+            request.metadata_mut().insert(TENANT, tenant);
         }
         request
     }
@@ -247,5 +255,9 @@ impl Shards for RemoteShard {
             self.answer("Forget", deadline, call).await?;
         }
         Ok(())
+    }
+
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
+        Arc::new(Self { tenant, ..Self::clone(&self) })
     }
 }

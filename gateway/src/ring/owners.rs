@@ -21,7 +21,8 @@ const MAX_DELAY: Duration = Duration::from_millis(500);
 /// away: one that is away itself has left the ring by then.
 const BELIEVED: Duration = Duration::from_secs(3);
 
-/// The members of a ring, as it is published.
+/// The members of a ring, as it is published; a clone is the same.
+#[derive(Clone)]
 pub(super) struct Owners {
     view: watch::Receiver<Arc<View>>,
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::future::FutureExt;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant};
 use tokio::sync::watch;
 
 use super::owners::{Owners, is_away, unless_gone};
@@ -22,13 +22,22 @@ const FORGET: Duration = Duration::from_millis(1500);
 /// The shards of a ring. Every wait ends at the deadline of the question.
 pub struct Routed {
     owners: Owners,
+    tenant: Tenant,
 }
 
 impl Routed {
     /// Over the ring as it is published.
     #[must_use]
     pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
-        Self { owners: Owners::new(view) }
+        Self { owners: Owners::new(view), tenant: Tenant::default() }
+    }
+
+    /// A member as the tenant sees it.
+    fn seen(&self, shard: Arc<dyn Shards>) -> Arc<dyn Shards> {
+        match self.tenant.is_common() {
+            true => shard,
+            false => shard.of_tenant(self.tenant),
+        }
     }
 
     /// Copies of the pieces of manifests that are to be assembled, for the owners of the manifests:
@@ -71,7 +80,7 @@ impl Shards for Routed {
         let parts = self
             .owners
             .ask(items, deadline, &move |shard, keys: Vec<FileKey>| {
-                async move { shard.resolve(&keys, deadline).await }.boxed()
+                async move { self.seen(shard).resolve(&keys, deadline).await }.boxed()
             })
             .await?;
         let mut entries = vec![None; keys.len()];
@@ -92,7 +101,7 @@ impl Shards for Routed {
         let recorded = self
             .owners
             .ask(items, deadline, &move |shard, files| {
-                async move { shard.record(files, deadline).await }.boxed()
+                async move { self.seen(shard).record(files, deadline).await }.boxed()
             })
             .await;
         recorded.map(|_| ())
@@ -110,7 +119,7 @@ impl Shards for Routed {
         let parts = self
             .owners
             .ask(items, deadline, &move |shard, blobs| {
-                async move { shard.ensure(blobs, trust, source, deadline).await }.boxed()
+                async move { self.seen(shard).ensure(blobs, trust, source, deadline).await }.boxed()
             })
             .await?;
         let missing: HashSet<Digest> = parts.into_iter().flat_map(|(_, missing)| missing).collect();
@@ -132,9 +141,10 @@ impl Shards for Routed {
     async fn join(&self, action: Digest, skip_cache_lookup: bool, deadline: Deadline) -> Turn {
         let alone = || Turn::Run(Lease::alone());
         let Some(up) = self.owners.of(&action.hash) else { return alone() };
+        let shard = self.seen(up.shard.clone());
         tokio::select! {
             () = up.gone.cancelled() => alone(),
-            turn = up.shard.join(action, skip_cache_lookup, deadline) => turn,
+            turn = shard.join(action, skip_cache_lookup, deadline) => turn,
         }
     }
 
@@ -144,13 +154,17 @@ impl Shards for Routed {
         let told = self
             .owners
             .ask(items, deadline, &move |shard, digests: Vec<_>| {
-                async move { shard.forget(&digests, deadline).await }.boxed()
+                async move { self.seen(shard).forget(&digests, deadline).await }.boxed()
             })
             .await;
         if let Err(error) = told {
             tracing::debug!(%error, "an owner was not told of lost blobs");
         }
         Ok(())
+    }
+
+    fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
+        Arc::new(Self { owners: self.owners.clone(), tenant })
     }
 }
 

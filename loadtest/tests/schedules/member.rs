@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use goma_common::reapi::{Cas, Upload};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
-use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
+use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant, View};
 use goma_shard::{LocalShard, ShardConfig};
 use tokio_util::sync::CancellationToken;
 
@@ -114,6 +114,10 @@ impl Shards for Member {
 
     async fn forget(&self, digests: &[Digest], by: Deadline) -> Result<()> {
         self.call(|shard| async move { shard.forget(digests, by).await }).await
+    }
+
+    fn of_tenant(self: Arc<Self>, _: Tenant) -> Arc<dyn Shards> {
+        self
     }
 }
 

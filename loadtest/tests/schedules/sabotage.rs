@@ -8,7 +8,7 @@ use futures::stream::BoxStream;
 use goma_common::reapi::{Cas, Upload};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
-use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, View};
+use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant, View};
 
 /// What is done wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +100,10 @@ impl Shards for Broken {
             Sabotage::NeverForget => Ok(()),
             _ => self.inner.forget(digests, by).await,
         }
+    }
+
+    fn of_tenant(self: Arc<Self>, _: Tenant) -> Arc<dyn Shards> {
+        self
     }
 }
 

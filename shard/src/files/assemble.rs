@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use goma_common::digest::Hasher;
 use goma_common::reapi::{Backend, Cas, Upload, fetch_view};
-use goma_common::{Code, Deadline, Digest, FileEntry, FileKey, Result, View};
+use goma_common::{Code, Deadline, Digest, FileEntry, FileKey, Result, Tenant, View};
 
 use crate::presence::Presence;
 
@@ -42,6 +42,7 @@ impl Manifest {
 pub(super) async fn assemble(
     backend: Backend,
     presence: Arc<Presence>,
+    tenant: Tenant,
     views: Vec<View>,
 ) -> Result<Option<Digest>> {
     let deadline = Deadline::after(TIMEOUT);
@@ -51,7 +52,7 @@ pub(super) async fn assemble(
             Ok(piece) => hasher.update(&piece),
             Err(error) if error.code == Code::NotFound => {
                 // Else the client's next upload of this piece would be taken to be there already.
-                presence.forget(&[view.digest]).await;
+                presence.forget(tenant, &[view.digest]).await;
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -60,14 +61,14 @@ pub(super) async fn assemble(
     let whole = hasher.finish();
     let epoch = presence.epoch();
     if backend.cas.find_missing(&[whole], deadline).await?.is_empty() {
-        presence.confirm(vec![whole], epoch).await;
+        presence.confirm(tenant, &[whole], epoch).await;
         return Ok(Some(whole));
     }
     let cas = backend.cas.clone();
     let upload =
         Upload::new(whole, move |offset| pieces(cas.clone(), rest(&views, offset), deadline));
     backend.cas.upload_stream(&upload, deadline).await?;
-    presence.confirm(vec![whole], epoch).await;
+    presence.confirm(tenant, &[whole], epoch).await;
     Ok(Some(whole))
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use goma_common::reapi::Backend;
-use goma_common::{Deadline, Digest, Error, FileEntry, FileKey, Result};
+use goma_common::{Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
 use quick_cache::sync::Cache;
 
 use crate::facts::Facts;
@@ -22,7 +22,8 @@ use kept::Kept;
 /// Mappings that are written back at a time.
 const WRITE_BACK: usize = 1000;
 
-/// The file keys of one shard.
+/// The file keys of one shard. Each tenant's are kept under keys of its own, and so are those of the
+/// pieces that its manifests name.
 pub(crate) struct Files {
     memory: Arc<Cache<FileKey, Kept>>,
     facts: Arc<dyn Facts>,
@@ -47,13 +48,14 @@ impl Files {
     pub(crate) async fn resolve(
         &self,
         keys: &[FileKey],
+        tenant: Tenant,
         deadline: Deadline,
     ) -> Result<Vec<Option<FileEntry>>> {
-        let mut entries = self.known(keys, deadline).await?;
+        let mut entries = self.known(keys, tenant, deadline).await?;
         let assembled = keys.iter().zip(&mut entries).map(|(key, entry)| async move {
             if let Some(FileEntry::Manifest { size, chunks, whole: None }) = entry {
                 let manifest = Manifest { size: *size, chunks: chunks.clone() };
-                *entry = self.assembled(*key, manifest, deadline).await?;
+                *entry = self.assembled(*key, manifest, tenant, deadline).await?;
             }
             Ok::<_, Error>(())
         });
@@ -65,12 +67,14 @@ impl Files {
     pub(crate) async fn record(
         &self,
         mut files: Vec<(FileKey, FileEntry)>,
+        tenant: Tenant,
         deadline: Deadline,
     ) -> Result<()> {
         for (key, entry) in &mut files {
             if let FileEntry::Manifest { whole: whole @ None, .. } = entry {
-                *whole = self.still_whole(*key, deadline).await?;
+                *whole = self.still_whole(*key, tenant, deadline).await?;
             }
+            *key = tenant.key(*key);
         }
         for (key, entry) in &files {
             self.memory.insert(*key, entry.clone().into());
@@ -94,7 +98,13 @@ impl Files {
     }
 
     /// What is remembered, without assembling anything.
-    async fn known(&self, keys: &[FileKey], deadline: Deadline) -> Result<Vec<Option<FileEntry>>> {
+    async fn known(
+        &self,
+        keys: &[FileKey],
+        tenant: Tenant,
+        deadline: Deadline,
+    ) -> Result<Vec<Option<FileEntry>>> {
+        let keys: Vec<FileKey> = keys.iter().map(|key| tenant.key(*key)).collect();
         let mut entries: Vec<_> =
             keys.iter().map(|key| self.memory.get(key).map(Into::into)).collect();
         let unknown: Vec<usize> = (0..keys.len()).filter(|&at| entries[at].is_none()).collect();
@@ -114,10 +124,15 @@ impl Files {
 
     /// A client that sends a manifest again may do so because the file was lost: it is assembled
     /// anew unless the CAS is known to hold it.
-    async fn still_whole(&self, key: FileKey, deadline: Deadline) -> Result<Option<Digest>> {
-        let known = self.known(&[key], deadline).await?.pop().flatten();
+    async fn still_whole(
+        &self,
+        key: FileKey,
+        tenant: Tenant,
+        deadline: Deadline,
+    ) -> Result<Option<Digest>> {
+        let known = self.known(&[key], tenant, deadline).await?.pop().flatten();
         let Some(digest) = known.and_then(|entry| entry.contents()) else { return Ok(None) };
-        Ok(self.presence.check(&[digest]).await[0].then_some(digest))
+        Ok(self.presence.check(tenant, &[digest]).await[0].then_some(digest))
     }
 
     /// The entry once it is a file; `None` while a piece is not there.
@@ -125,11 +140,13 @@ impl Files {
         &self,
         key: FileKey,
         manifest: Manifest,
+        tenant: Tenant,
         deadline: Deadline,
     ) -> Result<Option<FileEntry>> {
-        let views = self.known(&manifest.chunks, deadline).await?;
+        let views = self.known(&manifest.chunks, tenant, deadline).await?;
         let Some(views) = manifest.views(&views) else { return Ok(None) };
-        let work = || assemble(self.backend.clone(), self.presence.clone(), views);
+        let key = tenant.key(key);
+        let work = || assemble(self.backend.clone(), self.presence.clone(), tenant, views);
         let (flight, joined) = self.assemblies.join(key, work);
         let whole = deadline.bound("assembling a large file", flight).await?;
         let Some(whole) = whole else { return Ok(None) };

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use goma_common::{Digest, Result};
+use goma_common::{Digest, Result, Tenant};
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
@@ -65,26 +65,27 @@ impl Presence {
         }
     }
 
-    /// Which of these are believed to be in the CAS, in order.
-    pub(crate) async fn check(&self, digests: &[Digest]) -> Vec<bool> {
+    /// Which of these a tenant believes to be in the CAS, in order.
+    pub(crate) async fn check(&self, tenant: Tenant, digests: &[Digest]) -> Vec<bool> {
         if self.breaker().is_open(Instant::now()) {
             return vec![false; digests.len()];
         }
-        let mut known: Vec<bool> = digests.iter().map(|digest| self.in_memory(digest)).collect();
+        let in_memory = |digest: &Digest| self.in_memory(tenant, *digest);
+        let mut known: Vec<bool> = digests.iter().map(in_memory).collect();
         let unknown: Vec<usize> = (0..known.len()).filter(|&at| !known[at]).collect();
         if unknown.is_empty() {
             return known;
         }
         let drops = self.drops.load(Ordering::SeqCst);
         let epoch = self.epoch.load(Ordering::SeqCst);
-        let asked: Vec<Digest> = unknown.iter().map(|&at| digests[at]).collect();
+        let asked: Vec<Digest> = unknown.iter().map(|&at| tenant.digest(digests[at])).collect();
         let ages = self.facts.present(&asked).await;
         // Somebody has learnt meanwhile that one of them is gone: ask the CAS.
         let stale = drops != self.drops.load(Ordering::SeqCst);
         for (at, age) in unknown.into_iter().zip(ages) {
             let Some(age) = age.filter(|age| !stale && *age < self.life) else { continue };
-            self.remember(&digests[at], age, epoch);
-            self.note_age(&digests[at], age);
+            self.remember(&tenant.digest(digests[at]), age, epoch);
+            self.note_age(tenant, digests[at], age);
             known[at] = true;
         }
         known
@@ -97,28 +98,30 @@ impl Presence {
 
     /// The CAS has just said of each of these that it is there, when asked in this epoch. What it
     /// said in another is not believed any more.
-    pub(crate) async fn confirm(&self, digests: Vec<Digest>, epoch: u64) {
+    pub(crate) async fn confirm(&self, tenant: Tenant, digests: &[Digest], epoch: u64) {
         if epoch != self.epoch() {
             return;
         }
-        for digest in &digests {
+        let kept: Vec<Digest> = digests.iter().map(|digest| tenant.digest(*digest)).collect();
+        for digest in &kept {
             self.remember(digest, Duration::ZERO, epoch);
         }
-        self.facts.put_present(digests).await;
+        self.facts.put_present(kept).await;
     }
 
     /// The CAS was seen to lack these. A burst of those that were believed ends belief for a while.
-    pub(crate) async fn forget(&self, digests: &[Digest]) {
+    pub(crate) async fn forget(&self, tenant: Tenant, digests: &[Digest]) {
         if digests.is_empty() {
             return;
         }
         self.drops.fetch_add(1, Ordering::SeqCst);
-        let wrong = digests.iter().filter(|digest| {
+        let kept: Vec<Digest> = digests.iter().map(|digest| tenant.digest(*digest)).collect();
+        let wrong = kept.iter().filter(|digest| {
             let was = self.memory.remove(&short(digest));
             was.is_some_and(|(_, seen)| self.is_valid(&seen))
         });
         let wrong = wrong.count() as u64;
-        self.facts.drop_present(digests.to_vec()).await;
+        self.facts.drop_present(kept).await;
         if wrong == 0 {
             return;
         }
@@ -176,12 +179,12 @@ impl Presence {
         self.false_positives.load(Ordering::Relaxed)
     }
 
-    fn in_memory(&self, digest: &Digest) -> bool {
-        let Some(seen) = self.memory.get(&short(digest)) else { return false };
+    fn in_memory(&self, tenant: Tenant, digest: Digest) -> bool {
+        let Some(seen) = self.memory.get(&short(&tenant.digest(digest))) else { return false };
         if !self.is_valid(&seen) {
             return false;
         }
-        self.note_age(digest, self.age(&seen));
+        self.note_age(tenant, digest, self.age(&seen));
         true
     }
 
@@ -195,9 +198,9 @@ impl Presence {
     }
 
     /// What is past half its life and still asked for is asked about in the background.
-    fn note_age(&self, digest: &Digest, age: Duration) {
+    fn note_age(&self, tenant: Tenant, digest: Digest, age: Duration) {
         if age > self.life / 2 {
-            self.due.add(*digest);
+            self.due.add(tenant, digest);
         }
     }
 
@@ -237,6 +240,7 @@ mod tests {
     use super::*;
     use crate::facts::Memory;
 
+    const ALL: Tenant = Tenant(0);
     const LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 
     fn presence(facts: &Arc<Memory>) -> Presence {
@@ -252,11 +256,11 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        presence.confirm(vec![a, b], 0).await;
-        presence.forget(&[a]).await;
-        assert_eq!(presence.check(&[a, b]).await, [false, true]);
+        presence.confirm(ALL, &[a, b], 0).await;
+        presence.forget(ALL, &[a]).await;
+        assert_eq!(presence.check(ALL, &[a, b]).await, [false, true]);
         // Another process with the same store sees the same.
-        assert_eq!(self::presence(&facts).check(&[a, b]).await, [false, true]);
+        assert_eq!(self::presence(&facts).check(ALL, &[a, b]).await, [false, true]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -264,15 +268,15 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let all = blobs(60);
-        presence.confirm(all.clone(), 0).await;
-        presence.forget(&all[..30]).await;
+        presence.confirm(ALL, &all, 0).await;
+        presence.forget(ALL, &all[..30]).await;
         assert_eq!(presence.false_positives(), 30);
-        presence.confirm(all[30..].to_vec(), presence.epoch()).await;
-        assert_eq!(presence.check(&all[30..31]).await, [false], "nothing is believed");
+        presence.confirm(ALL, &all[30..], presence.epoch()).await;
+        assert_eq!(presence.check(ALL, &all[30..31]).await, [false], "nothing is believed");
         tokio::time::advance(Duration::from_secs(60)).await;
         presence.follow_epoch().await;
-        assert_eq!(presence.check(&all[30..31]).await, [true], "what was confirmed since is");
-        assert_eq!(presence.check(&all[..1]).await, [false]);
+        assert_eq!(presence.check(ALL, &all[30..31]).await, [true], "what was confirmed since is");
+        assert_eq!(presence.check(ALL, &all[..1]).await, [false]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -280,25 +284,44 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let (one, other) = (presence(&facts), presence(&facts));
         let a = Digest::of(b"a");
-        one.confirm(vec![a], 0).await;
-        assert_eq!(other.check(&[a]).await, [true]);
+        one.confirm(ALL, &[a], 0).await;
+        assert_eq!(other.check(ALL, &[a]).await, [true]);
         one.bump_epoch().await.expect("bumps");
-        assert_eq!(one.check(&[a]).await, [false]);
+        assert_eq!(one.check(ALL, &[a]).await, [false]);
         other.follow_epoch().await;
-        assert_eq!(other.check(&[a]).await, [false]);
+        assert_eq!(other.check(ALL, &[a]).await, [false]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_hot_and_past_half_its_life_is_due() {
         let presence = presence(&Arc::new(Memory::default()));
         let (hot, cold) = (Digest::of(b"hot"), Digest::of(b"cold"));
-        presence.confirm(vec![hot, cold], 0).await;
-        presence.check(&[hot]).await;
-        assert_eq!(presence.due().take(10), [], "it is young");
+        presence.confirm(ALL, &[hot, cold], 0).await;
+        presence.check(ALL, &[hot]).await;
+        assert!(presence.due().take(10).is_empty(), "it is young");
         tokio::time::advance(LIFE / 2 + Duration::from_secs(1)).await;
-        assert_eq!(presence.check(&[hot, hot]).await, [true, true]);
-        assert_eq!(presence.due().take(10), [hot]);
+        assert_eq!(presence.check(ALL, &[hot, hot]).await, [true, true]);
+        assert_eq!(presence.due().take(10), [(ALL, vec![hot])].into());
         tokio::time::advance(LIFE).await;
-        assert_eq!(presence.check(&[hot]).await, [false], "it is past its life");
+        assert_eq!(presence.check(ALL, &[hot]).await, [false], "it is past its life");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tenants_believe_what_was_confirmed_for_them() {
+        let facts = Arc::new(Memory::default());
+        let presence = self::presence(&facts);
+        let (a, b) = (Tenant::of("a"), Tenant::of("b"));
+        let blob = Digest::of(b"blob");
+        presence.confirm(a, &[blob], 0).await;
+        for presence in [&presence, &self::presence(&facts)] {
+            assert_eq!(presence.check(a, &[blob]).await, [true]);
+            assert_eq!(presence.check(b, &[blob]).await, [false]);
+            assert_eq!(presence.check(ALL, &[blob]).await, [false]);
+        }
+        presence.forget(b, &[blob]).await;
+        assert_eq!(presence.check(a, &[blob]).await, [true]);
+        presence.forget(a, &[blob]).await;
+        assert_eq!(presence.check(a, &[blob]).await, [false]);
+        assert_eq!(presence.false_positives(), 1);
     }
 }

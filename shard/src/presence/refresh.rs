@@ -1,11 +1,11 @@
 //! What is hot is asked about before half its life is over, in the background, within a budget.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use goma_common::reapi::Backend;
-use goma_common::{Deadline, Digest};
+use goma_common::{Deadline, Digest, Tenant};
 
 use super::Presence;
 
@@ -15,44 +15,44 @@ const MAX_DUE: usize = 100_000;
 const BUDGET: usize = 1000;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Blobs that are to be asked about, each once.
+/// Blobs that are to be asked about, each once a tenant.
 #[derive(Default)]
-pub(crate) struct Due(Mutex<HashSet<Digest>>);
+pub(crate) struct Due(Mutex<HashSet<(Tenant, Digest)>>);
 
 impl Due {
-    pub(super) fn add(&self, digest: Digest) {
+    pub(super) fn add(&self, tenant: Tenant, digest: Digest) {
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if due.len() < MAX_DUE {
-            due.insert(digest);
+            due.insert((tenant, digest));
         }
     }
 
-    /// At most so many of them, which are no longer due.
-    pub(crate) fn take(&self, most: usize) -> Vec<Digest> {
+    /// At most so many of them, which are no longer due, by tenant.
+    pub(crate) fn take(&self, most: usize) -> HashMap<Tenant, Vec<Digest>> {
         let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken: Vec<Digest> = due.iter().take(most).copied().collect();
-        for digest in &taken {
-            due.remove(digest);
+        let taken: Vec<_> = due.iter().take(most).copied().collect();
+        let mut by_tenant: HashMap<Tenant, Vec<Digest>> = HashMap::new();
+        for entry @ (tenant, digest) in taken {
+            due.remove(&entry);
+            by_tenant.entry(tenant).or_default().push(digest);
         }
-        taken
+        by_tenant
     }
 }
 
 /// Asks once about as much of what is due as the budget allows.
 pub(crate) async fn refresh(presence: &Presence, backend: &Backend) {
-    let due = presence.due().take(BUDGET);
-    if due.is_empty() {
-        return;
-    }
-    let epoch = presence.epoch();
-    match backend.cas.find_missing(&due, Deadline::after(TIMEOUT)).await {
-        Ok(missing) => {
-            let gone: HashSet<Digest> = missing.iter().copied().collect();
-            let there = due.into_iter().filter(|digest| !gone.contains(digest)).collect();
-            presence.confirm(there, epoch).await;
-            presence.forget(&missing).await;
+    for (tenant, mut due) in presence.due().take(BUDGET) {
+        let epoch = presence.epoch();
+        match backend.cas.find_missing(&due, Deadline::after(TIMEOUT)).await {
+            Ok(missing) => {
+                let gone: HashSet<Digest> = missing.iter().copied().collect();
+                due.retain(|digest| !gone.contains(digest));
+                presence.confirm(tenant, &due, epoch).await;
+                presence.forget(tenant, &missing).await;
+            }
+            // It is still believed; its next use makes it due again.
+            Err(error) => tracing::debug!(%error, "hot blobs could not be asked about"),
         }
-        // It is still believed; its next use makes it due again.
-        Err(error) => tracing::debug!(%error, "hot blobs could not be asked about"),
     }
 }

@@ -9,7 +9,7 @@ use goma_common::backoff::Backoff;
 use goma_common::reapi::limits::PER_BLOB;
 use goma_common::reapi::{self, Backend};
 use goma_common::shards::Source;
-use goma_common::{Code, Deadline, Digest, Error, Result};
+use goma_common::{Code, Deadline, Digest, Error, Result, Tenant};
 use tokio::sync::oneshot;
 
 use super::Outcome;
@@ -140,7 +140,7 @@ impl Calls {
             }
         };
         // What was believed of them was wrong, if anything was.
-        self.presence.forget(&missing).await;
+        self.presence.forget(Tenant::default(), &missing).await;
         let missing = std::collections::HashSet::<Digest>::from_iter(missing);
         let (absent, present): (Vec<_>, Vec<_>) =
             questions.into_iter().partition(|question| missing.contains(&question.digest));
@@ -228,7 +228,8 @@ impl Calls {
         if blobs.is_empty() {
             return;
         }
-        self.presence.confirm(blobs.iter().map(|(digest, _)| *digest).collect(), epoch).await;
+        let digests: Vec<Digest> = blobs.iter().map(|(digest, _)| *digest).collect();
+        self.presence.confirm(Tenant::default(), &digests, epoch).await;
         blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present)));
     }
 }

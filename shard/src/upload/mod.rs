@@ -1,10 +1,9 @@
 //! Makes blobs present in the CAS: each is asked for and uploaded once, however many want it.
 //!
 //! [`batcher`] has the calls, [`stage`] gathers the blobs of all requests into few of them,
-//! [`fair_queue`] decides whose turn it is, [`room`] bounds what is on its way.
+//! each source in its turn; [`room`] bounds what is on its way.
 
 mod batcher;
-mod fair_queue;
 mod room;
 mod stage;
 
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use goma_common::reapi::Backend;
 use goma_common::shards::{Blob, Source, Trust};
-use goma_common::{Deadline, Digest, Result};
+use goma_common::{Deadline, Digest, Result, Tenant};
 
 use crate::contents::Contents;
 use crate::presence::Presence;
@@ -62,23 +61,36 @@ impl Uploads {
         blobs: Vec<Blob>,
         trust: Trust,
         source: Source,
+        tenant: Tenant,
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
-        let unknown = self.unknown(blobs, trust).await;
+        let unknown = self.unknown(blobs, trust, tenant).await;
+        let epoch = self.presence.epoch();
         let flights = unknown.into_iter().map(|(digest, contents)| async move {
             let outcome = self.one(digest, contents, trust, source).await?;
-            Ok((outcome == Outcome::Missing).then_some(digest))
+            Ok((digest, outcome))
         });
-        deadline
-            .bound("uploads", async {
-                let ended: Result<Vec<_>> = join_all(flights).await.into_iter().collect();
-                Ok(ended?.into_iter().flatten().collect())
-            })
-            .await
+        let ended = deadline.bound("uploads", async {
+            let ended: Result<Vec<_>> = join_all(flights).await.into_iter().collect();
+            ended
+        });
+        let (present, missing): (Vec<_>, Vec<_>) =
+            ended.await?.into_iter().partition(|(_, outcome)| *outcome == Outcome::Present);
+        if !tenant.is_common() {
+            // The calls are those of all tenants, and have told what all have in common.
+            let present: Vec<Digest> = present.into_iter().map(|(digest, _)| digest).collect();
+            self.presence.confirm(tenant, &present, epoch).await;
+        }
+        Ok(missing.into_iter().map(|(digest, _)| digest).collect())
     }
 
     /// The distinct blobs of which presence knows nothing, or all of them where it is not believed.
-    async fn unknown(&self, blobs: Vec<Blob>, trust: Trust) -> BTreeMap<Digest, Option<Bytes>> {
+    async fn unknown(
+        &self,
+        blobs: Vec<Blob>,
+        trust: Trust,
+        tenant: Tenant,
+    ) -> BTreeMap<Digest, Option<Bytes>> {
         let mut wanted = BTreeMap::new();
         for blob in blobs {
             // Every CAS holds the empty blob by definition, until a worker says that it does not.
@@ -94,7 +106,7 @@ impl Uploads {
             return wanted;
         }
         let digests: Vec<Digest> = wanted.keys().copied().collect();
-        for (digest, present) in digests.iter().zip(self.presence.check(&digests).await) {
+        for (digest, present) in digests.iter().zip(self.presence.check(tenant, &digests).await) {
             if present {
                 wanted.remove(digest);
             }

@@ -4,10 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use goma_common::fair_queue::FairQueue;
 use goma_common::shards::Source;
 use tokio::sync::{Semaphore, mpsc};
-
-use super::fair_queue::FairQueue;
 
 /// How work is gathered.
 pub(super) struct Gathering<T> {

@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use goma_common::shards::Source;
+use crate::shards::Source;
 
 /// Items by source, and whose turn it is.
-pub(super) struct FairQueue<T> {
+pub struct FairQueue<T> {
     items: HashMap<Source, VecDeque<T>>,
     turns: VecDeque<Source>,
 }
@@ -17,12 +17,14 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.turns.is_empty()
     }
 
     /// Adds an item behind those of the same source.
-    pub(super) fn push(&mut self, source: Source, item: T) {
+    pub fn push(&mut self, source: Source, item: T) {
         let items = self.items.entry(source).or_default();
         if items.is_empty() {
             self.turns.push_back(source);
@@ -30,26 +32,36 @@ impl<T> FairQueue<T> {
         items.push_back(item);
     }
 
+    /// The item whose turn it is.
+    #[must_use]
+    pub fn front(&self) -> Option<&T> {
+        self.items.get(self.turns.front()?)?.front()
+    }
+
+    /// Takes the item whose turn it is.
+    pub fn pop(&mut self) -> Option<T> {
+        let source = self.turns.pop_front()?;
+        let items = self.items.get_mut(&source)?;
+        let next = items.pop_front();
+        match items.is_empty() {
+            true => drop(self.items.remove(&source)),
+            false => self.turns.push_back(source),
+        }
+        next
+    }
+
     /// Takes items, one a source and turn, as long as they are at most so many and cost no more than
     /// that in all. The first is taken whatever it costs.
-    pub(super) fn take(&mut self, most: usize, cost: impl Fn(&T) -> u64, limit: u64) -> Vec<T> {
+    pub fn take(&mut self, most: usize, cost: impl Fn(&T) -> u64, limit: u64) -> Vec<T> {
         let mut taken = Vec::new();
         let mut spent = 0;
         while taken.len() < most {
-            let Some(source) = self.turns.front().copied() else { break };
-            let Some(items) = self.items.get_mut(&source) else { break };
-            let next = items.front().map_or(0, &cost);
+            let Some(next) = self.front().map(&cost) else { break };
             if !taken.is_empty() && spent + next > limit {
                 break;
             }
             spent += next;
-            taken.extend(items.pop_front());
-            self.turns.pop_front();
-            if items.is_empty() {
-                self.items.remove(&source);
-            } else {
-                self.turns.push_back(source);
-            }
+            taken.extend(self.pop());
         }
         taken
     }

@@ -1,0 +1,92 @@
+//! The list in the original's form: a text proto of `goma.config.Acl`, whose fields are the original's.
+//!
+//! ```text
+//! groups {
+//!   id: "developers"
+//!   domains: "farm.example"
+//!   service_account: "default"
+//! }
+//! ```
+
+use goma_proto::text_proto;
+
+use super::{BackendAccount, Group};
+
+/// The original's name for the server's own account.
+const DEFAULT: &str = "default";
+
+/// Whether a file is one, by its first words: TOML has a table or a `key =` there. Pure.
+pub(super) fn is_one(text: &str) -> bool {
+    let mut lines = text.lines().map(str::trim_start);
+    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or("");
+    let rest = first.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    rest.len() < first.len() && rest.trim_start().starts_with(['{', ':', '<'])
+}
+
+/// The groups of a file. As there, a group without a service account has its users' own tokens passed
+/// on.
+///
+/// # Errors
+/// The line and what is wrong there.
+pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
+    let acl: goma_proto::config::Acl = text_proto::parse(text)?;
+    let group = |group: goma_proto::config::AclGroup| Group {
+        id: group.id,
+        emails: group.emails,
+        domains: group.domains,
+        audience: Some(group.audience).filter(|audience| !audience.is_empty()),
+        reject: group.reject,
+        account: match group.service_account.as_str() {
+            "" => BackendAccount::User,
+            DEFAULT => BackendAccount::Server,
+            name => BackendAccount::Named(name.to_owned()),
+        },
+        ..Group::default()
+    };
+    Ok(acl.groups.into_iter().map(group).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_originals_form_is_read() {
+        let text = "# who may compile\n\ngroups {\n  id: \"out\" reject: true emails: \"eve@x\"\n}\n\
+                    groups: <\n  id: 'in'\n  description: \"all\"\n  audience: \"client\"\n  \
+                    emails: [\"a@x\", \"b@x\"] emails: \"c@x\";\n  domains: \"y\"\n  \
+                    service_account: \"farm\"\n>\n\
+                    groups { id: \"guests\" domains: \"z\" }\n\
+                    groups { id: \"own\" domains: \"w\" service_account: \"default\" }\n";
+        assert!(is_one(text));
+        let groups = groups(text).expect("it is right");
+        let ids: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
+        assert_eq!(ids, ["out", "in", "guests", "own"]);
+        assert!(groups[0].reject && !groups[1].reject);
+        assert_eq!(groups[1].emails, ["a@x", "b@x", "c@x"]);
+        assert_eq!(groups[1].audience.as_deref(), Some("client"));
+        assert_eq!(groups[1].account, BackendAccount::Named("farm".to_owned()));
+        assert_eq!(groups[2].account, BackendAccount::User);
+        assert_eq!(groups[3].account, BackendAccount::Server);
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_its_line() {
+        for (text, line, why) in [
+            ("groups {\n  id: \"a\"\n  email: \"x\"\n}\n", 3, "email"),
+            ("groups {\n  id: \"a\"\n  reject: 3\n}\n", 3, "reject: 3"),
+            ("groups {\n  id: \"a\"\n", 2, ""),
+        ] {
+            let told = groups(text).expect_err("wrong");
+            assert!(told.contains(&format!("line {line}")) && told.contains(why), "{told}");
+        }
+    }
+
+    #[test]
+    fn toml_is_told_from_it() {
+        for text in ["[[group]]\nid = \"a\"\n", "# x\ngroup = []\n", "", "group.a = 1"] {
+            assert!(!is_one(text), "{text:?}");
+        }
+        assert!(is_one("groups{id:\"a\"}") && is_one("# x\n groups: {"));
+    }
+}

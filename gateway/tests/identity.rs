@@ -13,9 +13,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::routing::post;
 use futures::future::join_all;
+use goma_common::reapi::{Address, RemoteConfig, connect};
+use goma_common::testing::{ScriptedBackend, Server, Step};
+use goma_gateway::app;
+use goma_proto::reapi::ActionResult;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use support::{compile, gateway_for};
+use support::{Flags, compile, gateway_for, gateway_over, output};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tower::ServiceExt;
@@ -244,4 +248,44 @@ async fn a_list_of_groups_is_kept_up_with() {
     for token in ["bob", &ci] {
         assert_eq!(ping(&app, token).await, StatusCode::FORBIDDEN, "{token}");
     }
+}
+
+#[tokio::test]
+async fn a_groups_compiles_wait_for_each_other_and_what_is_cached_does_not() {
+    let ((ann, anns_line), (bob, bobs_line)) = (new_token("ann"), new_token("bob"));
+    let (_dir, tokens) = written(&format!("{anns_line}\n{bobs_line}\n"));
+    let (_dir, acl) = written(
+        "[[group]]\nid = \"few\"\nemails = [\"ann\"]\nmax-compiles = 1\n\
+         [[group]]\nid = \"rest\"\ntokens = true\n",
+    );
+    let flags = format!("--auth-token-file {} --acl-file {}", tokens.display(), acl.display());
+    let server = Server::start().await;
+    let address = Address::Network(vec![server.address()]);
+    let backend = connect(&RemoteConfig::plain(address, "main")).expect("an address");
+    let (flags, shards) = (Flags::parse(&flags), ScriptedBackend::default());
+    let app = app(Arc::new(gateway_over(&flags, &shards, backend, Duration::from_millis(300))));
+    // Actions of their own, none of which ends.
+    let silent = |token: &str, output: &str| {
+        server.executions.next([Step::Silence]);
+        let (app, authorization) = (app.clone(), format!("Bearer {token}"));
+        let request = compile(&[output.to_owned()]);
+        async move { ask(&app, "e", &authorization, Body::from(request)).await }
+    };
+    let (first, bobs) = (tokio::spawn(silent(&ann, "1.o")), tokio::spawn(silent(&bob, "2.o")));
+    while server.faults.calls("Execute") < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let (status, words) = silent(&ann, "3.o").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(words.contains("group few has 1 compiles under way"), "{words}");
+    assert_eq!(server.faults.calls("Execute"), 2);
+    server.backend.put_any_result(ActionResult {
+        output_files: vec![output(&server.backend, "4.o", b"object".to_vec())],
+        ..Default::default()
+    });
+    let request = compile(&["4.o".to_owned()]);
+    let (status, words) = ask(&app, "e", &format!("Bearer {ann}"), Body::from(request)).await;
+    assert_eq!(status, StatusCode::OK, "{words}");
+    first.abort();
+    bobs.abort();
 }

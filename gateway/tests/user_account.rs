@@ -1,11 +1,15 @@
-//! Users on whose own account the backend is used: their tokens go there, and nothing is shared.
+//! Users on whose own account the backend is used, or on their group's: those tokens go there, and
+//! nothing is shared.
 
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use goma_common::drain::Drain;
 use goma_common::reapi::{Address, RemoteConfig, connect};
 use goma_common::testing::{ScriptedBackend, Server, Step};
@@ -16,7 +20,8 @@ use goma_proto::reapi::{ActionResult, ExecuteResponse};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use prost::Message;
-use support::{Flags, compile, object, output, tokeninfo};
+use serde_json::Value;
+use support::{Flags, compile, gateway_over, object, output, tokeninfo};
 use tower::ServiceExt;
 
 const ACL: &str = "[[group]]\nid = \"guests\"\nemails = [\"eve@farm.example\"]\n\
@@ -72,6 +77,59 @@ async fn every_call_for_such_a_user_carries_the_users_token_and_asks_no_shard() 
     // One on our account, who is let in here and not there: that is no fault of his.
     let (status, _) = exec(&app, "eves").await;
     assert!(status.is_server_error(), "{status}");
+}
+
+/// A key that was made for tests.
+const KEY: &str = include_str!("../../common/tests/data/service-account-key.pem");
+
+#[tokio::test]
+async fn a_groups_service_account_is_used_for_its_users() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, text: &str| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, text).expect("writes");
+        file.display().to_string()
+    };
+    // In the original's form, to which a named account belongs.
+    let acl = write(
+        "acl",
+        "groups { id: \"users\" domains: \"farm.example\" service_account: \"farm\" }\n",
+    );
+    let account = serde_json::json!({
+        "type": "service_account",
+        "project_id": "farm",
+        "private_key": KEY,
+        "client_email": "goma@farm.example",
+        "token_uri": "http://127.0.0.1:1/",
+    });
+    write("farm.json", &account.to_string());
+    let url = tokeninfo(&[("anns", "ann@farm.example")]).await;
+    let flags = Flags::parse(&format!(
+        "--acl-file {acl} --service-account-json-dir {} --service-account-audience farm \
+         --allowed-audience a --tokeninfo-url {url}",
+        dir.path().display()
+    ));
+    let server = Server::start().await;
+    server.faults.want(|headers| {
+        let told = headers.get("authorization").and_then(|told| told.to_str().ok());
+        let claims = told.and_then(|told| told.strip_prefix("Bearer ")?.split('.').nth(1));
+        let claims = claims.and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
+        let claims: Option<Value> = claims.and_then(|json| serde_json::from_slice(&json).ok());
+        claims.is_some_and(|claims| claims["iss"] == "goma@farm.example" && claims["aud"] == "farm")
+    });
+    let address = Address::Network(vec![server.address()]);
+    let backend = connect(&RemoteConfig::plain(address, "main")).expect("an address");
+    let shards = ScriptedBackend::default();
+    let gateway = gateway_over(&flags, &shards, backend, Duration::from_secs(30));
+    let output_files = vec![output(&server.backend, "a.o", b"object".to_vec())];
+    let result = Some(ActionResult { output_files, ..Default::default() });
+    server
+        .executions
+        .next([Step::Done(Box::new(ExecuteResponse { result, ..Default::default() }))]);
+    let (status, answer) = exec(&app(Arc::new(gateway)), "anns").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(object(&answer.expect("an ExecResp")), b"object");
+    assert!(shards.calls().uploads.is_empty(), "{:?}", shards.calls());
 }
 
 #[test]

@@ -132,12 +132,33 @@ impl Flags {
 
 /// A gateway that lets in whom these flags say, and lets them wait for so long.
 pub fn gateway_for(flags: &str, admission_wait: std::time::Duration) -> Router {
-    let Flags { remote, gateway } = Flags::parse(flags);
-    let identity = gateway.identity([0, 0, 0, 0].into(), &remote).expect("it can be meant");
     let cas = ScriptedBackend::default();
-    let (shards, backend) = (Arc::new(cas.clone()), cas.backend(0));
+    app(Arc::new(gateway_over(&Flags::parse(flags), &cas, cas.backend(0), admission_wait)))
+}
+
+/// A gateway with these flags over this backend.
+pub fn gateway_over(
+    flags: &Flags,
+    shards: &ScriptedBackend,
+    backend: Backend,
+    admission_wait: std::time::Duration,
+) -> Gateway {
+    let Flags { remote, gateway } = flags;
+    let identity = gateway.identity([0, 0, 0, 0].into(), remote).expect("it can be meant");
+    let shards = Arc::new(shards.clone());
     let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
     let config = GatewayConfig { admission_wait, ..gateway.config(&remote.traits()) };
-    let gateway = Gateway::new(config, shards, backend, worker, Drain::new());
-    app(Arc::new(gateway.with_identity(identity)))
+    Gateway::new(config, shards, backend, worker, Drain::new()).with_identity(identity)
+}
+
+/// The same on a port of its own, as the flags say that connections begin.
+pub async fn served_for(flags: &str) -> std::net::SocketAddr {
+    let (flags, cas) = (Flags::parse(flags), ScriptedBackend::default());
+    let wait = std::time::Duration::from_secs(30);
+    let gateway = gateway_over(&flags, &cas, cas.backend(0), wait);
+    let port = flags.gateway.port().expect("it can be meant");
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(goma_gateway::serve(Arc::new(gateway), listener, port));
+    address
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
+use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 use crate::reapi::{Credentials, Grant, SCOPE, ServiceAccount, TokenFile};
@@ -59,11 +60,11 @@ pub struct CredentialArgs {
     pub remote_insecure_credentials: bool,
 }
 
-/// A header, whose value Debug does not show.
+/// A header, whose value Debug does not show, and which is wiped from memory when it is dropped.
 #[derive(Clone)]
 pub struct Header {
     name: String,
-    value: String,
+    value: Zeroizing<String>,
 }
 
 impl std::fmt::Debug for Header {
@@ -101,7 +102,7 @@ impl CredentialArgs {
         }
         if let Some(file) = &args.remote_header_file {
             let told = format!("--remote-header-file {}", file.display());
-            let text = read("--remote-header-file", file)?;
+            let text = Zeroizing::new(read("--remote-header-file", file)?);
             let text = String::from_utf8_lossy(&text);
             let lines = text.lines().map(str::trim).zip(1..);
             for (line, number) in
@@ -147,7 +148,7 @@ pub(crate) fn read(flag: &str, file: &Path) -> Result<Vec<u8>> {
 /// One of a command line, which never fails: what does is printed with its value. Without a name it is
 /// refused later.
 fn header_of_line(text: &str) -> Result<Header, std::convert::Infallible> {
-    let nameless = |_| Header { name: String::new(), value: text.to_owned() };
+    let nameless = |_| Header { name: String::new(), value: text.to_owned().into() };
     Ok(header(text).unwrap_or_else(nameless))
 }
 
@@ -156,7 +157,7 @@ fn header(text: &str) -> Result<Header, String> {
     let split = text.find(['=', ':']).map(|at| (text[..at].trim(), text[at + 1..].trim()));
     match split {
         Some((name, value)) if !name.is_empty() => {
-            Ok(Header { name: name.to_owned(), value: value.to_owned() })
+            Ok(Header { name: name.to_owned(), value: value.to_owned().into() })
         }
         _ => Err("write NAME=VALUE".to_owned()),
     }

@@ -136,6 +136,8 @@ fn units(bytes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     /// Room for ten units on their way, three of them in small bodies, and for ten that are worked on.
@@ -209,17 +211,14 @@ mod tests {
     async fn another_users_request_has_its_turn() {
         let admission = Admission::new(1, LARGE, Duration::from_secs(30));
         let only = admission.admit(ANN, 1).await.expect("room");
-        let anns = futures::future::join_all((0..100).map(|_| admission.admit(ANN, 1)));
-        let bobs = async {
-            // All of hers wait by then.
-            tokio::task::yield_now().await;
-            let bobs = admission.admit(Source(2), 1).await;
-            tokio::time::Instant::now() + Duration::from_secs(u64::from(bobs.is_err()))
-        };
-        tokio::select! {
-            _ = anns => panic!("nobody of hers is done"),
-            at = bobs => assert!(at.elapsed().is_zero(), "his was refused"),
-            () = async { tokio::task::yield_now().await; drop(only); std::future::pending().await } => {}
-        }
+        let mut anns: Vec<_> = (0..100).map(|_| Box::pin(admission.admit(ANN, 1))).collect();
+        assert!(anns.iter_mut().all(|waiting| waiting.now_or_never().is_none()));
+        let mut bobs = Box::pin(admission.admit(Source(2), 1));
+        assert!((&mut bobs).now_or_never().is_none());
+        drop(only);
+        let next = (&mut anns[0]).now_or_never().expect("it came first").expect("room");
+        assert!((&mut bobs).now_or_never().is_none());
+        drop(next);
+        bobs.now_or_never().expect("his turn").expect("room");
     }
 }

@@ -1,6 +1,7 @@
 //! The gateway's side of file contents: stored through the shards, with a small cache of keys.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use goma_common::shards::{Blob, Shards, Source, Trust};
@@ -17,6 +18,8 @@ pub struct Files {
     keys: Arc<Cache<FileKey, FileEntry>>,
     /// Large outputs whose pieces the shards were told of.
     views: Arc<Cache<Digest, Arc<[FileKey]>>>,
+    /// Contents that were not what their keys said.
+    mismatches: Arc<AtomicU64>,
     /// Where outputs are, and where clients will ask for them, if that is not the same.
     brought: Option<(Place, Place)>,
 }
@@ -29,7 +32,7 @@ impl Files {
     #[must_use]
     pub fn new(shards: Arc<dyn Shards>, cache_entries: usize) -> Self {
         let (keys, views) = (Arc::new(Cache::new(cache_entries)), Arc::new(Cache::new(VIEWS)));
-        Self { shards, keys, views, brought: None }
+        Self { shards, keys, views, mismatches: Arc::default(), brought: None }
     }
 
     /// The same files, for compiles whose outputs are elsewhere.
@@ -38,8 +41,15 @@ impl Files {
             shards: self.shards.clone(),
             keys: self.keys.clone(),
             views: self.views.clone(),
+            mismatches: self.mismatches.clone(),
             brought: Some((elsewhere, home)),
         }
+    }
+
+    /// Says and counts that contents were not what they had to be; the request's span says whose.
+    pub(crate) fn mismatch(&self, why: &str) {
+        let total = self.mismatches.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(why, total, "refused contents");
     }
 
     /// Has an output where clients ask for it.

@@ -30,6 +30,7 @@ impl Gateway {
         source: Source,
         deadline: Deadline,
     ) -> Result<Vec<String>> {
+        let files = self.files(tenant);
         let hash = move || blobs.iter().map(verify).collect::<Vec<_>>();
         let verified = tokio::task::spawn_blocking(hash)
             .await
@@ -43,12 +44,12 @@ impl Gateway {
                     good.push(blob);
                 }
                 Err(why) => {
-                    tracing::warn!(why, "refused a blob to store");
+                    files.mismatch(&why);
                     keys.push(String::new());
                 }
             }
         }
-        self.files(tenant).store(good, source, deadline).await.map_err(Error::of_the_server)?;
+        files.store(good, source, deadline).await.map_err(Error::of_the_server)?;
         Ok(keys)
     }
 

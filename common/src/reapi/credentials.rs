@@ -6,17 +6,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use zeroize::Zeroizing;
 
 use crate::error::{Code, Error, Result};
 
 /// Where a bearer token comes from.
 #[async_trait]
 pub trait TokenSource: Send + Sync {
-    /// A token that is good now.
+    /// A token that is good now, which is wiped from memory when it is dropped.
     ///
     /// # Errors
     /// When there is none to be had; naming the file or the service.
-    async fn token(&self) -> Result<String>;
+    async fn token(&self) -> Result<Zeroizing<String>>;
 
     /// The last token was refused: what is known of it is not to be used again.
     fn renew(&self) {}
@@ -90,12 +91,13 @@ impl Credentials {
     }
 }
 
-/// How a call carries a token.
+/// How a call carries a token. What HTTP keeps of it while the call lasts it does not wipe.
 ///
 /// # Errors
 /// `Unavailable` when that cannot be: there may be another token the next time.
 pub(super) fn bearer(token: &str) -> Result<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+    let told = Zeroizing::new(format!("Bearer {token}"));
+    let mut value = HeaderValue::from_str(&told)
         .map_err(|_| Error::new(Code::Unavailable, "the token has bytes that no header has"))?;
     value.set_sensitive(true);
     Ok(value)
@@ -119,8 +121,8 @@ mod tests {
 
     #[async_trait]
     impl TokenSource for Secret {
-        async fn token(&self) -> Result<String> {
-            Ok("hunter2".to_owned())
+        async fn token(&self) -> Result<Zeroizing<String>> {
+            Ok("hunter2".to_owned().into())
         }
     }
 

@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gcp_auth::{CustomServiceAccount, TokenProvider};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use super::credentials::TokenSource;
 use crate::error::{Code, Error, Result};
@@ -61,7 +62,7 @@ struct Last {
 }
 
 struct Known {
-    token: String,
+    token: Zeroizing<String>,
     /// When another one is to be had.
     renewed: SystemTime,
     until: SystemTime,
@@ -70,7 +71,7 @@ struct Known {
 impl Known {
     fn new(token: String, now: SystemTime, until: SystemTime) -> Self {
         let life = until.duration_since(now).unwrap_or_default();
-        Self { token, renewed: until - MARGIN.min(life / 4), until }
+        Self { token: token.into(), renewed: until - MARGIN.min(life / 4), until }
     }
 }
 
@@ -119,7 +120,8 @@ impl ServiceAccount {
             let message = format!("{file}: {why}; a key file of a service account is wanted");
             Error::new(Code::InvalidArgument, message)
         };
-        let text = std::fs::read_to_string(&self.file).map_err(|error| invalid(&error))?;
+        let text = std::fs::read_to_string(&self.file);
+        let text = Zeroizing::new(text.map_err(|error| invalid(&error))?);
         // Where serde stopped, and not what it found there.
         let place = |error: serde_json::Error| match error.classify() {
             serde_json::error::Category::Data => {
@@ -195,7 +197,7 @@ fn signed(
 
 #[async_trait]
 impl TokenSource for ServiceAccount {
-    async fn token(&self) -> Result<String> {
+    async fn token(&self) -> Result<Zeroizing<String>> {
         // Held while a token is fetched: the others wait for the same one.
         let mut last = self.last.lock().await;
         let renew = self.renew.swap(false, Ordering::Relaxed);

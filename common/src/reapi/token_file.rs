@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use zeroize::Zeroizing;
 
 use super::credentials::TokenSource;
 use crate::error::{Code, Error, Result};
@@ -28,7 +29,7 @@ pub struct TokenFile {
 }
 
 struct Known {
-    token: String,
+    token: Zeroizing<String>,
     read: Instant,
     asked: Instant,
 }
@@ -40,7 +41,7 @@ impl TokenFile {
         Self { path, renew: AtomicBool::new(false), known: Mutex::default() }
     }
 
-    async fn read(&self) -> Result<String> {
+    async fn read(&self) -> Result<Zeroizing<String>> {
         let failed = |why: &dyn std::fmt::Display| {
             Error::new(Code::Unavailable, format!("token file {}: {why}", self.path.display()))
         };
@@ -48,17 +49,18 @@ impl TokenFile {
         if size > LONGEST {
             return Err(failed(&format!("{size} bytes are no token")));
         }
-        let text = tokio::fs::read_to_string(&self.path).await.map_err(|error| failed(&error))?;
+        let text = tokio::fs::read_to_string(&self.path).await;
+        let text = Zeroizing::new(text.map_err(|error| failed(&error))?);
         match text.trim() {
             "" => Err(failed(&"it is empty")),
-            token => Ok(token.to_owned()),
+            token => Ok(token.to_owned().into()),
         }
     }
 }
 
 #[async_trait]
 impl TokenSource for TokenFile {
-    async fn token(&self) -> Result<String> {
+    async fn token(&self) -> Result<Zeroizing<String>> {
         let mut known = self.known.lock().await;
         let renew = self.renew.swap(false, Ordering::Relaxed);
         if let Some(known) = &*known
@@ -99,13 +101,13 @@ mod tests {
         let missing = tokens.token().await.expect_err("no file");
         assert!(missing.message.contains(&path.display().to_string()), "{missing}");
         std::fs::write(&path, "one\n").expect("writes");
-        assert_eq!(tokens.token().await.expect("there"), "one");
+        assert_eq!(*tokens.token().await.expect("there"), "one");
         std::fs::write(&path, "").expect("writes");
         tokio::time::advance(2 * FRESH).await;
-        assert_eq!(tokens.token().await.expect("the last one"), "one");
+        assert_eq!(*tokens.token().await.expect("the last one"), "one");
         std::fs::write(&path, "two").expect("writes");
         tokio::time::advance(2 * FRESH).await;
-        assert_eq!(tokens.token().await.expect("there"), "two");
+        assert_eq!(*tokens.token().await.expect("there"), "two");
         std::fs::remove_file(&path).expect("removes");
         tokio::time::advance(2 * LENIENT).await;
         assert!(tokens.token().await.is_err(), "it is gone for good");

@@ -101,13 +101,8 @@ async fn store_embedded(exec: &Exec, job: &Job, deadline: Deadline) -> Result<()
     };
     // What is good is kept also when something else is not: the client takes it as kept.
     exec.files.store(good, job.source, deadline).await?;
-    match bad.into_iter().next() {
-        Some(why) => {
-            tracing::warn!(why, "refused embedded contents");
-            impossible(why)
-        }
-        None => Ok(()),
-    }
+    bad.iter().for_each(|why| exec.files.mismatch(why));
+    bad.into_iter().next().map_or(Ok(()), impossible)
 }
 
 /// System files that are at hand on this machine need not be sent.

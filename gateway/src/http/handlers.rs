@@ -12,7 +12,8 @@ use goma_proto::api::{
 };
 use http::{Method, Request, Response, StatusCode};
 use prost::Message;
-use tracing::{Instrument, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument, Span, info_span};
 
 use super::body::{self, Received, receive};
 use super::respond;
@@ -34,10 +35,9 @@ type Shared = State<Arc<Gateway>>;
 
 /// Is this user let in, and can we serve? Asked once when a client starts.
 pub(super) async fn ping(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
-    if let Err(denied) =
-        gateway.identity.identify(request.headers(), &peer(request.extensions())).await
-    {
-        return respond::denied(&denied, request.uri().path());
+    let peer = peer(request.extensions());
+    if let Err(denied) = gateway.identity.identify(request.headers(), &peer).await {
+        return respond::denied(&denied, request.uri().path(), peer.client(request.headers()));
     }
     match gateway.readiness(Deadline::after(PROBE)).await {
         Ok(()) => respond::words("ok\n"),
@@ -50,7 +50,7 @@ pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Resp
     let serve = serve(&gateway, request, |request: ExecReq, caller, deadline| {
         gateway.compile(request, caller, deadline)
     });
-    serve.instrument(info_span!("exec")).await
+    serve.instrument(info_span!("exec", user = Empty, from = Empty)).await
 }
 
 /// StoreFile: contents in, their keys out.
@@ -63,7 +63,7 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
             .await?;
         Ok(StoreFileResp { hash_key: keys })
     });
-    serve.instrument(info_span!("store")).await
+    serve.instrument(info_span!("store", user = Empty, from = Empty)).await
 }
 
 /// LookupFile: keys in, contents out.
@@ -74,7 +74,7 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
         let blob = gateway.lookup_files(request.hash_key, caller.tenant, deadline).await?;
         Ok(LookupFileResp { blob })
     });
-    serve.instrument(info_span!("lookup")).await
+    serve.instrument(info_span!("lookup", user = Empty, from = Empty)).await
 }
 
 /// SaveLog: the client's telemetry, counted.
@@ -127,10 +127,14 @@ where
         // As the original server does; the client takes all of 4xx alike.
         return respond::refuse(StatusCode::BAD_REQUEST, why);
     }
-    let caller = match gateway.identity.identify(&head.headers, &peer(&head.extensions)).await {
+    let peer = peer(&head.extensions);
+    let caller = match gateway.identity.identify(&head.headers, &peer).await {
         Ok(caller) => caller,
-        Err(denied) => return respond::denied(&denied, head.uri.path()),
+        Err(denied) => {
+            return respond::denied(&denied, head.uri.path(), peer.client(&head.headers));
+        }
     };
+    caller.record(&Span::current());
     let bytes = body::announced(&head.headers, gateway.config.max_body);
     let (who, shares) =
         (caller.source(), caller.request_shares(gateway.config.max_user_requests, bytes));

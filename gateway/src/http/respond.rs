@@ -1,5 +1,7 @@
 //! Answers in the form that the stock client expects.
 
+use std::net::IpAddr;
+
 use axum::body::Body;
 use bytes::Bytes;
 use goma_common::Error;
@@ -65,12 +67,12 @@ pub(super) fn error(error: &Error) -> Response<Body> {
 }
 
 /// What a client is told that is not served for who it is, or is not known to be.
-pub(super) fn denied(denied: &Denied, path: &str) -> Response<Body> {
+pub(super) fn denied(denied: &Denied, path: &str, from: IpAddr) -> Response<Body> {
     let (status, why) = match denied {
         Denied::Unknown(why) => (StatusCode::UNAUTHORIZED, why),
         Denied::Forbidden(why) => (StatusCode::FORBIDDEN, why),
         Denied::Later(error) => (StatusCode::SERVICE_UNAVAILABLE, &error.message),
     };
-    tracing::warn!(path, %status, why, "denied a request");
+    tracing::warn!(path, %from, %status, why, "denied a request");
     refuse(status, why.clone())
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use goma_common::reapi::Account;
 use goma_common::shards::Source;
 use goma_common::{Digest, Tenant};
+use tracing::Span;
 
 use super::acl::Quotas;
 use crate::shares::{Share, What};
@@ -31,6 +32,16 @@ impl Caller {
         match (&self.address, self.name.as_str()) {
             (Some(address), "") => source_of(&address.to_string()),
             (_, name) => source_of(name),
+        }
+    }
+
+    /// Has what is told of the request say whose it is.
+    pub(crate) fn record(&self, span: &Span) {
+        if !self.name.is_empty() {
+            span.record("user", self.name.as_str());
+        }
+        if let Some(address) = self.address {
+            span.record("from", tracing::field::display(address));
         }
     }
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use goma_common::Digest;
+use zeroize::Zeroizing;
 
 use super::{By, Denied, Proof};
 
@@ -34,11 +35,11 @@ pub(crate) fn is_ours(token: &str) -> bool {
 ///
 /// # Errors
 /// When the system has no randomness.
-pub(crate) fn new_token() -> std::io::Result<(String, String)> {
-    let mut bytes = [0; BYTES];
+pub(crate) fn new_token() -> std::io::Result<(Zeroizing<String>, String)> {
+    let mut bytes = Zeroizing::new([0; BYTES]);
     let mut random = std::fs::File::open("/dev/urandom")?;
-    std::io::Read::read_exact(&mut random, &mut bytes)?;
-    let token = format!("{PREFIX}{}", hex::encode(bytes));
+    std::io::Read::read_exact(&mut random, &mut bytes[..])?;
+    let token = Zeroizing::new(format!("{PREFIX}{}", *Zeroizing::new(hex::encode(*bytes))));
     let hash = hash(&token);
     Ok((token, hex::encode(hash)))
 }
@@ -121,7 +122,7 @@ mod tests {
         let (token, hash) = new_token().expect("randomness");
         for (text, why) in [
             ("ci".to_owned(), "line 1: write NAME HASH"),
-            (format!("\nci {token}"), "line 2: that is a token"),
+            (format!("\nci {}", *token), "line 2: that is a token"),
             ("ci hunter2".to_owned(), "line 1: the hash"),
             (format!("ci {hash} until tomorrow"), "line 1: write until"),
             (format!("ci {hash} x"), "line 1: write NAME HASH"),
@@ -129,7 +130,7 @@ mod tests {
         ] {
             let told = StaticTokens::parse(&text).expect_err("wrong");
             assert!(told.contains(why), "{told}, not {why}");
-            assert!(!told.contains(&token) && !told.contains("hunter2"), "{told}");
+            assert!(!told.contains(token.as_str()) && !told.contains("hunter2"), "{told}");
         }
     }
 }

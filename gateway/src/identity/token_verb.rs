@@ -42,7 +42,7 @@ impl TokenCommand {
             }
         };
         let (token, hash) = new_token().map_err(Failure::start)?;
-        println!("token, for its owner alone: {token}");
+        println!("token, for its owner alone: {}", *token);
         println!("line for --auth-token-file: {name} {hash}{until}");
         Ok(())
     }

@@ -18,7 +18,9 @@ async fn a_wrong_hash_for_an_inline_file_is_refused_and_nothing_learnt_from_it()
     let request = with_input(request, "a.c", &key(&claimed), Some(&sent));
     let why = refusal(&bench.goma.exec(&request).await);
     assert!(why.contains("\"a.c\"") && why.contains("hash_key"), "{why}");
-    assert!(bench.program.log().contains("refused embedded contents"), "not in the log");
+    let log = bench.program.log();
+    let line = log.lines().find(|line| line.contains("refused contents")).expect("in the log");
+    assert!(line.contains("total=1") && line.contains("from=127.0.0.1"), "{line}");
 
     // Neither the claim nor, under the claimed name, the contents.
     let asked = with_key(gcc(CWD, "a.c"), "a.c", &key(&claimed));

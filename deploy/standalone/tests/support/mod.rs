@@ -3,6 +3,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod bench;
 pub mod casd;
 pub mod goma;
 pub mod http;

@@ -35,7 +35,7 @@ use shuttle::{Config, Runner};
 use properties::{flights, joins as joining, presence as believing, uploads};
 
 /// Orders of each kind that are tried; `SCHEDULES` says otherwise.
-const ORDERS: usize = 3000;
+const ORDERS: usize = 20_000;
 /// Places at which a task is held up.
 const HOLD_UPS: usize = 3;
 

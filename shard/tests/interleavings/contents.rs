@@ -4,7 +4,6 @@ use bytes::Bytes;
 use goma_common::Digest;
 
 /// Keeps nothing.
-#[derive(Default)]
 pub(crate) struct Contents;
 
 impl Contents {

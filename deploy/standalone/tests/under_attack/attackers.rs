@@ -1,7 +1,7 @@
 //! Those who want the server's memory, each in its own way, until they are told to end.
 
 use std::io::Write;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use flate2::Compression;
@@ -49,18 +49,20 @@ pub(crate) fn trickle(port: u16, connections: usize) -> Attack {
 
 /// So many connections, each of which sends one bomb after the other.
 pub(crate) fn bombs(port: u16, connections: usize) -> Attack {
-    static BOMBS: LazyLock<Vec<(&str, &str, Arc<[u8]>)>> = LazyLock::new(|| {
+    /// The path, the encoding and the body.
+    type Bomb = (&'static str, &'static str, Vec<u8>);
+    static BOMBS: LazyLock<Vec<Bomb>> = LazyLock::new(|| {
         const LARGEST: usize = 255 << 20;
         let (zeros, inputs) = (&[0, 0][..], &[0x53, 0x54][..]);
         vec![
-            ("/s", "gzip", gzip(zeros, LARGEST).into()),
-            ("/e", "deflate", deflate(zeros, LARGEST).into()),
-            ("/e", "gzip", gzip(inputs, LARGEST).into()),
-            ("/e", "deflate", deflate(inputs, LARGEST).into()),
-            ("/e", "gzip", gzip(inputs, 1 << 20).into()),
-            ("/e", "deflate", deflate(inputs, 1 << 20).into()),
-            ("/s", "gzip", gzip(zeros, 2 * LARGEST).into()),
-            ("/l", "deflate", deflate(zeros, 2 * LARGEST).into()),
+            ("/s", "gzip", gzip(zeros, LARGEST)),
+            ("/e", "deflate", deflate(zeros, LARGEST)),
+            ("/e", "gzip", gzip(inputs, LARGEST)),
+            ("/e", "deflate", deflate(inputs, LARGEST)),
+            ("/e", "gzip", gzip(inputs, 1 << 20)),
+            ("/e", "deflate", deflate(inputs, 1 << 20)),
+            ("/s", "gzip", gzip(zeros, 2 * LARGEST)),
+            ("/l", "deflate", deflate(zeros, 2 * LARGEST)),
         ]
     });
     LazyLock::force(&BOMBS);

@@ -20,9 +20,10 @@ const CROWD: usize = 2000;
 const BOUND: u64 = 1 << 30;
 /// What `admission` does not count: what is read ahead on a connection.
 const READ_AHEAD: u64 = 64 << 10;
-/// And what is made of a request, its task and its connection; what the attackers send here is small.
+/// And what is made of a request, its task and its connection: no more than what was sent, which is 100 KB
+/// where it gets so far.
 const REQUEST: u64 = 128 << 10;
-/// What the process takes at rest, its compiles and its caches included.
+/// What the process takes at rest, and 64 MiB of contents that passed through.
 const REST: u64 = 128 << 20;
 
 /// The most that it may take.

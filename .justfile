@@ -60,6 +60,19 @@ chaos SCENARIO="all" TIME="120s" *ARGS: install
 schedules COUNT="100000":
     COUNT={{ COUNT }} cargo test --release --locked -p goma-loadtest --test schedules -- --nocapture no_schedule_breaks
 
+# What a server takes while it is attacked, and how long an honest user waits, as a table; two minutes
+under-attack SECONDS="25":
+    SECONDS_EACH={{ SECONDS }} cargo test --release --locked -p goma-standalone --test under_attack -- --nocapture
+
+# Orders in which the tasks of a shard may get at what they share, so many of each kind for each property
+interleavings COUNT="1000000":
+    SCHEDULES={{ COUNT }} cargo test --release --locked -p goma-shard --test interleavings
+
+# Unit tests under ThreadSanitizer, the standard library included: wants a nightly toolchain with rust-src
+thread-sanitizer *ARGS="-p goma-common -p goma-shard --lib":
+    RUSTFLAGS=-Zsanitizer=thread CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/tsan" cargo +nightly test \
+        -Zbuild-std --target x86_64-unknown-linux-gnu --locked {{ ARGS }}
+
 # A day of 10,000 developers on 20 gateways and 100 shards, in virtual time; about ten minutes
 simulate *ARGS:
     cargo build --release --locked -p goma-loadtest

@@ -24,6 +24,7 @@ pub mod entry;
 pub mod error;
 pub mod fair_queue;
 pub mod file_key;
+mod open_files;
 pub mod preset;
 pub mod print_config;
 pub mod program;

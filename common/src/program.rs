@@ -45,14 +45,15 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs the program `name` to its end, with logs at `filter` ([`crate::telemetry::init`]), and says
-/// on standard error why it could not.
+/// Runs the program `name` to its end, with logs at `filter` ([`crate::telemetry::init`]) and as many open
+/// files as it is allowed, and says on standard error why it could not.
 pub fn run(
     name: &str,
     filter: &str,
     program: impl Future<Output = Result<(), Failure>>,
 ) -> ExitCode {
     let ended = crate::telemetry::init(filter).map_err(Failure::Configuration).and_then(|()| {
+        crate::open_files::raise();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()

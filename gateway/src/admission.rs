@@ -7,11 +7,11 @@
 //! some users send theirs, what has arrived is worked on. An eighth, of the first half, is for small
 //! bodies, so that no large one holds them up.
 //!
-//! In all, bodies as sent and as inflated take `--max-inflight-bytes` at most, unless a single one
-//! alone is larger than its part: one may be `max_body` on its way, and `max_body` and
-//! `max_inflated` while it is worked on. Not counted are what HTTP reads ahead on each connection
-//! (408 KiB, 1 MiB for HTTP/2), what a decoded message takes beside the contents of its files, which
-//! are not copied, and answers.
+//! In all, bodies as sent and as inflated, and what decoded messages take beside them, take
+//! `--max-inflight-bytes` at most, unless a single one alone is larger than its part: one may be
+//! `max_body` on its way, and `max_body` and twice `max_inflated` while it is worked on. Not counted are
+//! what HTTP reads ahead on each connection (64 KiB, 1 MiB for HTTP/2), what is made of a message, and
+//! answers.
 
 use std::time::Duration;
 
@@ -90,6 +90,23 @@ impl Permit {
         self.working = Some(within(self.wait, self.room.take(self.who, bytes)).await?);
         self.arriving = None;
         Ok(())
+    }
+
+    /// Takes up `bytes` in all from now on: gives back what is more, or makes room.
+    ///
+    /// # Errors
+    /// As [`Permit::grow_to`].
+    pub(crate) fn settle(&mut self, bytes: usize) -> Result<()> {
+        match &mut self.working {
+            // One that had to be alone in the room stays so.
+            Some(working) if working.is_all() => return Ok(()),
+            Some(working) if units(bytes) <= working.amount() => {
+                working.keep(units(bytes));
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.grow_to(bytes)
     }
 
     /// Makes room for `bytes` in all, when a body turns out larger than it seemed.
@@ -196,6 +213,27 @@ mod tests {
         assert!(waited.is_ok());
         assert!(second.grow_to(2 * UNIT).is_ok());
         assert!(admission.admit(ANN, LARGE).await.is_ok(), "its body is no longer on its way");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn room_that_was_not_needed_is_given_back() {
+        let admission = ten();
+        let mut first = admission.admit(ANN, UNIT).await.expect("room");
+        first.arrived(8 * UNIT).await.expect("room");
+        let mut second = admission.admit(ANN, UNIT).await.expect("room");
+        assert!(second.arrived(7 * UNIT).await.is_err());
+        first.settle(3 * UNIT).expect("less");
+        let mut second = admission.admit(ANN, UNIT).await.expect("room");
+        second.arrived(5 * UNIT).await.expect("room");
+        second.settle(7 * UNIT).expect("the rest");
+        assert!(first.settle(4 * UNIT).is_err(), "there is no more");
+        drop(second);
+        // All of the room is whatever one takes who is alone in it.
+        first.settle(3 * UNIT).expect("as much");
+        drop(first);
+        let mut alone = admission.admit(ANN, UNIT).await.expect("room");
+        alone.arrived(100 * UNIT).await.expect("alone");
+        alone.settle(200 * UNIT).expect("nobody else is there");
     }
 
     #[tokio::test(start_paused = true)]

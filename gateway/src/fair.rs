@@ -104,6 +104,18 @@ impl Held {
         self.amount
     }
 
+    /// Whether there is no more of it.
+    pub(crate) fn is_all(&self) -> bool {
+        self.amount == self.room.all
+    }
+
+    /// Keeps at most so much; the rest is free again.
+    pub(crate) fn keep(&mut self, amount: usize) {
+        let rest = self.amount.saturating_sub(amount);
+        self.amount -= rest;
+        drop(Self { room: self.room.clone(), amount: rest });
+    }
+
     /// Both together.
     pub(crate) fn merge(&mut self, mut other: Self) {
         self.amount += std::mem::take(&mut other.amount);
@@ -185,7 +197,13 @@ mod tests {
         drop(std::mem::replace(&mut all, room.take(ANN, 0).await));
         let mut some = room.try_take(4).expect("room");
         some.merge(room.try_take(6).expect("room"));
-        assert_eq!(some.amount(), 10);
+        assert!(some.is_all());
+        let mut waiting = Box::pin(room.take(BOB, 3));
+        assert!((&mut waiting).now_or_never().is_none());
+        some.keep(20);
+        some.keep(7);
+        assert_eq!((&mut waiting).now_or_never().expect("it is free again").amount(), 3);
+        assert_eq!(some.amount(), 7);
         drop(some);
         assert_eq!(room.state().free, 10);
     }

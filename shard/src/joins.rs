@@ -1,12 +1,14 @@
 //! Equal actions under way: one runs, the others wait for how it ends.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use goma_common::reapi::Executed;
 use goma_common::turn::{Lease, Turn};
 use goma_common::{Deadline, Digest, Result};
 use tokio::sync::oneshot;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError, spawn, timeout};
 
 /// The action, and whether the backend may answer from its cache.
 type Key = (Digest, bool);
@@ -34,12 +36,12 @@ impl Joins {
                     under_way.insert(key, Waiters::new());
                     let (lease, end) = Lease::new();
                     // Ends with the lease.
-                    tokio::spawn(self.clone().follow(key, end));
+                    spawn(self.clone().follow(key, end));
                     return Turn::Run(lease);
                 }
             }
         };
-        match tokio::time::timeout(deadline.remaining(), waiting).await {
+        match timeout(deadline.remaining(), waiting).await {
             Ok(Ok(turn)) => turn,
             // Out of time, or the process ends: by itself then.
             _ => Turn::Run(Lease::alone()),

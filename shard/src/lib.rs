@@ -21,6 +21,7 @@ mod redis_args;
 mod server;
 mod service;
 mod single_flight;
+mod sync;
 mod upkeep;
 mod upload;
 

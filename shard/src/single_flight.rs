@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use goma_common::{Code, Error, Result};
+
+use crate::sync::{Mutex, PoisonError, spawn};
 
 type Flight<V> = Shared<BoxFuture<'static, Result<V>>>;
 
@@ -37,7 +39,7 @@ where
         }
         let landed = Landing { flights: self.flights.clone(), key: key.clone() };
         let work = work();
-        let task = tokio::spawn(async move {
+        let task = spawn(async move {
             // Leaves the map before the answer is out, also if the work panics.
             let _landed = landed;
             work.await

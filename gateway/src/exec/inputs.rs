@@ -7,6 +7,7 @@ use super::Exec;
 use super::job::{Input, Job};
 use super::toolchain::Toolchain;
 use crate::file_blob::{VerifiedBlob, verify};
+use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
 /// Bytes that are hashed on the spot; more goes to the threads for blocking work, so that other
@@ -31,8 +32,9 @@ pub(super) async fn gather<'a>(
 ) -> Result<Inputs<'a>, Refusal> {
     store_embedded(exec, job, deadline).await?;
     // A system compiler is compared with the worker's by its hash; nobody needs its contents.
-    let needed: Vec<&Input> =
-        job.inputs.iter().filter(|input| !toolchain.is_system_file(&input.path)).collect();
+    let compiler = toolchain.system_files();
+    let workers = |path: &AbsPath| path.is_system() && compiler.contains(path.as_str());
+    let needed: Vec<&Input> = job.inputs.iter().filter(|input| !workers(&input.path)).collect();
     let keys: Vec<_> = needed.iter().map(|input| input.key).collect();
     let entries = exec.files.resolve(&keys, deadline).await?;
     let mut digests: Vec<Option<Digest>> = Vec::with_capacity(entries.len());

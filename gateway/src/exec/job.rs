@@ -18,9 +18,13 @@ const MAX_INPUTS: usize = 200_000;
 /// Outputs of one compile. An object, its dependencies, its notes and all of `-save-temps` are a
 /// dozen; each may take up room in the answer.
 const MAX_OUTPUTS: usize = 100;
-/// Arguments, and bytes of them: what Linux lets a program have.
+/// Arguments, and bytes of them: what Linux lets a program have. Variables likewise.
 const MAX_ARGS: usize = 100_000;
 const MAX_ARG_BYTES: usize = 2 << 20;
+/// Files of a compiler; those of the largest seen are some two thousand.
+const MAX_TOOL_FILES: usize = 20_000;
+/// Platform properties of one compile; workers are told apart by a handful.
+const MAX_PROPERTIES: usize = 100;
 /// Parts of a path, and bytes of it: what Linux lets a path be.
 const MAX_DEPTH: usize = 256;
 const MAX_PATH: usize = 4096;
@@ -162,6 +166,11 @@ impl Job {
             true => Some(tool_files(&cwd, request.toolchain_specs)?),
             false => None,
         };
+        let properties = requester.platform_properties;
+        if properties.len() > MAX_PROPERTIES {
+            let count = properties.len();
+            return impossible(format!("{count} platform properties; {MAX_PROPERTIES} at most"));
+        }
         if request.input.len() > MAX_INPUTS {
             return invalid(format!("{} inputs; {MAX_INPUTS} at most", request.input.len()));
         }
@@ -171,15 +180,14 @@ impl Job {
             args,
             expanded_args,
             tokens,
-            env: environment(&request.env),
+            env: environment(&request.env)?,
             inputs: inputs(&cwd, request.input)?,
             outputs: outputs(&cwd, request.expected_output_files)?,
             exec_root: match requester.exec_root.filter(|root| !root.is_empty()) {
                 Some(root) => Some(path("exec_root", AbsPath::parse(&root), &root)?),
                 None => None,
             },
-            properties: requester
-                .platform_properties
+            properties: properties
                 .into_iter()
                 .map(|p| (p.name.unwrap_or_default(), p.value.unwrap_or_default()))
                 .collect(),
@@ -228,14 +236,18 @@ fn arguments(args: Vec<String>) -> Result<Vec<String>, Refusal> {
 }
 
 /// Sorted, the last of equal names: what a process would see.
-fn environment(env: &[String]) -> Vec<(String, String)> {
+fn environment(env: &[String]) -> Result<Vec<(String, String)>, Refusal> {
+    let bytes: usize = env.iter().map(String::len).sum();
+    if env.len() > MAX_ARGS || bytes > MAX_ARG_BYTES {
+        return impossible(format!("{} variables of {bytes} bytes are too many", env.len()));
+    }
     let variables: HashMap<&str, &str> =
         env.iter().filter_map(|pair| pair.split_once('=')).collect();
     let mut env: Vec<_> =
         variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     env.retain(|(name, value)| !name.is_empty() && !name.contains('\0') && !value.contains('\0'));
     env.sort_unstable();
-    env
+    Ok(env)
 }
 
 fn inputs(cwd: &AbsPath, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
@@ -273,6 +285,12 @@ fn tool_files(
     cwd: &AbsPath,
     specs: Vec<goma_proto::api::ToolchainSpec>,
 ) -> Result<Vec<ToolFile>, Refusal> {
+    if specs.len() > MAX_TOOL_FILES {
+        return impossible(format!(
+            "{} files of the compiler; {MAX_TOOL_FILES} at most",
+            specs.len()
+        ));
+    }
     let files = specs.into_iter().map(|spec| {
         let name = spec.path.unwrap_or_default();
         let path = path("toolchain file", cwd.walk(&name), &name)?.path;

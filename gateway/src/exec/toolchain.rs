@@ -1,6 +1,6 @@
 //! Which compiler runs, where it comes from, and on which workers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use goma_common::Digest;
 
@@ -24,9 +24,9 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    /// Whether this is a file of the compiler that stays the worker's own.
-    pub(super) fn is_system_file(&self, path: &AbsPath) -> bool {
-        self.system.iter().any(|(system, _)| system == path.as_str()) && path.is_system()
+    /// The files of the compiler that stay the worker's own.
+    pub(super) fn system_files(&self) -> HashSet<&str> {
+        self.system.iter().map(|(path, _)| path.as_str()).collect()
     }
 }
 

@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use prost::Message;
 
 use super::encoding::{Encoding, inflate};
+use super::weight::{Weighed, weight};
 use crate::admission::Permit;
 use crate::gateway::Gateway;
 
@@ -21,6 +22,11 @@ const SILENCE: Duration = Duration::from_secs(30);
 const WHOLE: Duration = Duration::from_secs(300);
 /// Where a body and what it inflates to are more than this, a thread for blocking work inflates it.
 const INFLATE_INLINE: usize = 384 << 10;
+
+/// What the fields of a usual message take, in times of its size; room for it is waited for.
+const USUAL_WEIGHT: usize = 5;
+/// Most of the room that is waited for on account of that: a thousand inputs take it.
+const WEIGHT_AWAITED: usize = 512 << 10;
 
 /// A decoded message, and the room that it takes up.
 pub(super) struct Received<M> {
@@ -39,7 +45,7 @@ pub(super) fn announced(headers: &HeaderMap, max: usize) -> usize {
 /// # Errors
 /// `InvalidArgument` for what is malformed or over a cap, `ResourceExhausted` where there is no
 /// room, `DeadlineExceeded` for a body that does not come.
-pub(super) async fn receive<M: Message + Default>(
+pub(super) async fn receive<M: Message + Default + Weighed>(
     gateway: &Gateway,
     headers: &HeaderMap,
     body: Body,
@@ -53,7 +59,13 @@ pub(super) async fn receive<M: Message + Default>(
     }
     let permit = gateway.admission.admit(who, length).await?;
     let sent = read(body, length).await?;
-    let (message, permit) = unpack(encoding, sent, config.max_inflated, permit).await?;
+    let (message, mut permit) = unpack(encoding, sent, config.max_inflated, permit).await?;
+    let weight = weight(&message, M::shape(), config.max_inflated);
+    if weight > config.max_inflated {
+        let why = format!("body: its fields take more than {} bytes", config.max_inflated);
+        return Err(Error::new(Code::InvalidArgument, why));
+    }
+    permit.settle(message.len() + weight)?;
     let message = M::decode(message)
         .map_err(|error| Error::new(Code::InvalidArgument, format!("body: {error}")))?;
     Ok(Received { message, permit })
@@ -103,7 +115,8 @@ async fn unpack(
 ) -> Result<(Bytes, Permit)> {
     let expected = encoding.expected_size(&sent, max)?;
     let size = sent.len() + expected;
-    permit.arrived(size).await?;
+    let fields = sent.len().max(expected).saturating_mul(USUAL_WEIGHT).min(WEIGHT_AWAITED);
+    permit.arrived(size + fields).await?;
     // The permit goes along: a thread goes on when its request has been given up.
     let inflate = move || {
         let sent_length = sent.len();

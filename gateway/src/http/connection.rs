@@ -32,6 +32,11 @@ const REUSED_WITHIN: Duration = Duration::from_millis(5500);
 /// A connection on which no request begins for so long is closed; balancers in front keep theirs
 /// for a minute.
 const IDLE: Duration = Duration::from_secs(120);
+/// What is read ahead on an HTTP/1 connection, and so the longest head of a request.
+const READ_AHEAD: usize = 64 << 10;
+/// Requests under way on one HTTP/2 connection: a balancer sends those of many clients over one. The
+/// peer that begins and takes back hundreds that nobody has looked at yet is hung up on by `h2` itself.
+const STREAMS: u32 = 200;
 /// How long a connection outlives the listener. A request that begins while the client may still
 /// reuse its connection is answered 603 s later at most; the rest is for the answer to travel. Only a
 /// peer that does not read its answers is still there then.
@@ -82,7 +87,9 @@ where
     };
     let mut server = auto::Builder::new(TokioExecutor::new());
     server.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).title_case_headers(true);
+    server.http1().max_buf_size(READ_AHEAD);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
+    server.http2().max_concurrent_streams(STREAMS);
     let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
     // Before the first request the version may be unknown, and a graceful end would hang up.
     let told_to_go = async { tokio::join!(h2.cancelled(), ending.closed.cancelled()) };
@@ -90,11 +97,14 @@ where
         ending.drain.begun().await;
         activity.idle_for(REUSED_WITHIN).await;
     };
+    // One that says nothing, or never begins a request, costs a file descriptor.
+    let silent = activity.idle_for(IDLE);
     let served = async {
         tokio::select! {
             ended = connection.as_mut() => return ended,
             _ = told_to_go => {}
             () = idle => {}
+            () = silent => {}
         }
         connection.as_mut().graceful_shutdown();
         connection.await
@@ -119,7 +129,7 @@ mod tests {
     use axum::routing::get;
     use http::StatusCode;
     use hyper::client::conn::{http1, http2};
-    use tokio::io::DuplexStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
     use tokio::task::JoinHandle;
     use tokio::time::{Instant, sleep};
 
@@ -227,6 +237,42 @@ mod tests {
         assert_eq!(answer.status(), StatusCode::OK);
         first_served.await.expect("no panic").expect("a good end");
         second_served.await.expect("no panic").expect("a good end");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_never_sends_a_request_is_closed() {
+        for start in ["", "G", "GET /quick HTTP/1.1\r\nHost: goma\r\n", "PRI * HTTP/2.0\r\n"] {
+            let (mut stream, served) = open(&Ending::default());
+            stream.write_all(start.as_bytes()).await.expect("it listens");
+            let closed = tokio::time::timeout(2 * IDLE, served).await;
+            drop(closed.unwrap_or_else(|_| panic!("{start:?}: still open")).expect("no panic"));
+        }
+        let (stream, served) = open(&Ending::default());
+        let mut client = h2(stream).await;
+        let quick = client.send_request(request("/quick")).await.expect("an answer");
+        assert_eq!(quick.status(), StatusCode::OK);
+        // A slow request is none of this.
+        sleep(IDLE - seconds(10)).await;
+        client.send_request(request("/slow")).await.expect("an answer");
+        sleep(IDLE / 2).await;
+        assert!(!served.is_finished());
+        // Its client hangs up as well.
+        drop(tokio::time::timeout(IDLE, served).await.expect("closed").expect("no panic"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_is_as_long_as_what_is_read_ahead() {
+        let (mut stream, served) = open(&Ending::default());
+        let head =
+            format!("GET /quick HTTP/1.1\r\nHost: goma\r\nx: {}\r\n", "x".repeat(READ_AHEAD));
+        let mut sent = head.as_bytes().chunks(1000);
+        while let Some(piece) = sent.next()
+            && stream.write_all(piece).await.is_ok()
+        {}
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 431");
+        drop(served.await.expect("no panic"));
     }
 
     #[tokio::test(start_paused = true)]

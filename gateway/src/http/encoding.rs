@@ -147,7 +147,9 @@ fn read_all(
         if read < spare {
             return Ok(inflated);
         }
-        let larger = inflated.capacity().saturating_mul(2).min(max + 1);
+        let doubled = inflated.capacity().saturating_mul(2);
+        // Not by doubling up to the last byte, where two buffers of nearly all would be needed.
+        let larger = if doubled > max / 2 { max + 1 } else { doubled };
         // While one is copied to the other, there are both.
         room(inflated.capacity() + larger)?;
         inflated.reserve_exact(larger - inflated.len());

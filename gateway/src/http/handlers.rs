@@ -17,6 +17,7 @@ use tracing::{Instrument, Span, info_span};
 
 use super::body::{self, Received, receive};
 use super::respond;
+use super::weight::Weighed;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::peer::Peer;
@@ -116,7 +117,7 @@ async fn serve<Q, A, F>(
     work: impl FnOnce(Q, Caller, Deadline) -> F,
 ) -> Response<Body>
 where
-    Q: Message + Default,
+    Q: Message + Default + Weighed,
     A: Message,
     F: Future<Output = Result<A>>,
 {

@@ -1,6 +1,7 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
-//! [`body`] reads a body, [`encoding`] decompresses and compresses, [`handlers`] are the routes,
+//! [`body`] reads a body, [`encoding`] decompresses and compresses, [`weight`] tells what a message will
+//! take, [`handlers`] are the routes,
 //! [`respond`] makes answers, [`connection`] serves one accepted connection, whose [`activity`] says
 //! when it may end and whose client is spared delays by [`quick_ack`].
 
@@ -11,6 +12,7 @@ mod encoding;
 mod handlers;
 pub(crate) mod quick_ack;
 mod respond;
+mod weight;
 
 use std::sync::Arc;
 

@@ -59,16 +59,16 @@ pub(super) async fn assemble(
         }
     }
     let whole = hasher.finish();
-    let epoch = presence.epoch();
+    let asked = presence.asked();
     if backend.cas.find_missing(&[whole], deadline).await?.is_empty() {
-        presence.confirm(tenant, &[whole], epoch).await;
+        presence.confirm(tenant, &[whole], asked).await;
         return Ok(Some(whole));
     }
     let cas = backend.cas.clone();
     let upload =
         Upload::new(whole, move |offset| pieces(cas.clone(), rest(&views, offset), deadline));
     backend.cas.upload_stream(&upload, deadline).await?;
-    presence.confirm(tenant, &[whole], epoch).await;
+    presence.confirm(tenant, &[whole], asked).await;
     Ok(Some(whole))
 }
 

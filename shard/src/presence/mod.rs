@@ -6,18 +6,19 @@
 //! backend, which never hears of it otherwise, forgets it.
 
 mod breaker;
+mod drops;
 mod refresh;
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use goma_common::{Digest, Result, Tenant};
-use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
 use crate::facts::Facts;
+use crate::sync::{AtomicU64, Cache, Mutex, MutexGuard, Ordering, PoisonError};
 use breaker::Breaker;
+use drops::Drops;
 pub(crate) use refresh::{Due, refresh};
 
 /// How long memory is believed before the store is asked again.
@@ -33,8 +34,7 @@ pub(crate) struct Presence {
     life: Duration,
     started: Instant,
     epoch: AtomicU64,
-    /// Counts what was dropped: an answer of the store that is older than a drop is not remembered.
-    drops: AtomicU64,
+    drops: Mutex<Drops>,
     false_positives: AtomicU64,
     breaker: Mutex<Breaker>,
     due: Due,
@@ -49,6 +49,14 @@ struct Seen {
     epoch: u32,
 }
 
+/// When somebody was asked about blobs: in which epoch, and after which drops. An answer is believed of
+/// those blobs alone that were not dropped since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Asked {
+    epoch: u64,
+    drops: u64,
+}
+
 impl Presence {
     /// At most `entries` in memory. The store believes for `life`.
     pub(crate) fn new(entries: usize, life: Duration, facts: Arc<dyn Facts>) -> Self {
@@ -58,7 +66,7 @@ impl Presence {
             life,
             started: Instant::now(),
             epoch: AtomicU64::new(0),
-            drops: AtomicU64::new(0),
+            drops: Mutex::default(),
             false_positives: AtomicU64::new(0),
             breaker: Mutex::default(),
             due: Due::default(),
@@ -76,37 +84,46 @@ impl Presence {
         if unknown.is_empty() {
             return known;
         }
-        let drops = self.drops.load(Ordering::SeqCst);
-        let epoch = self.epoch.load(Ordering::SeqCst);
+        let began = self.asked();
         let asked: Vec<Digest> = unknown.iter().map(|&at| tenant.digest(digests[at])).collect();
         let ages = self.facts.present(&asked).await;
-        // Somebody has learnt meanwhile that one of them is gone: ask the CAS.
-        let stale = drops != self.drops.load(Ordering::SeqCst);
-        for (at, age) in unknown.into_iter().zip(ages) {
-            let Some(age) = age.filter(|age| !stale && *age < self.life) else { continue };
-            self.remember(&tenant.digest(digests[at]), age, epoch);
+        for ((at, kept), age) in unknown.into_iter().zip(&asked).zip(ages) {
+            let Some(age) = age.filter(|age| *age < self.life) else { continue };
+            self.remember(kept, age, began.epoch);
+            // Whoever drops it meanwhile counts that first, and then removes what is remembered.
+            if self.was_dropped(kept, began) {
+                self.memory.remove(&short(kept));
+                continue;
+            }
             self.note_age(tenant, digests[at], age);
             known[at] = true;
         }
         known
     }
 
-    /// The epoch, for [`Presence::confirm`]: to be had before the CAS is asked.
-    pub(crate) fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::SeqCst)
+    /// Now, for [`Presence::confirm`]: to be had before the CAS is asked.
+    pub(crate) fn asked(&self) -> Asked {
+        let drops = self.drops().count();
+        Asked { epoch: self.epoch.load(Ordering::SeqCst), drops }
     }
 
-    /// The CAS has just said of each of these that it is there, when asked in this epoch. What it
-    /// said in another is not believed any more.
-    pub(crate) async fn confirm(&self, tenant: Tenant, digests: &[Digest], epoch: u64) {
-        if epoch != self.epoch() {
+    /// The CAS has said of each of these that it is there, when asked then. What was dropped since, or
+    /// asked in another epoch, is not believed.
+    pub(crate) async fn confirm(&self, tenant: Tenant, digests: &[Digest], asked: Asked) {
+        let mut kept: Vec<Digest> = digests.iter().map(|digest| tenant.digest(*digest)).collect();
+        kept.retain(|digest| !self.was_dropped(digest, asked));
+        if kept.is_empty() {
             return;
         }
-        let kept: Vec<Digest> = digests.iter().map(|digest| tenant.digest(*digest)).collect();
         for digest in &kept {
-            self.remember(digest, Duration::ZERO, epoch);
+            self.remember(digest, Duration::ZERO, asked.epoch);
         }
-        self.facts.put_present(kept).await;
+        self.facts.put_present(kept.clone()).await;
+        // While it was written somebody may have learnt better.
+        kept.retain(|digest| self.was_dropped(digest, asked));
+        if !kept.is_empty() {
+            self.drop(&kept).await;
+        }
     }
 
     /// The CAS was seen to lack these. A burst of those that were believed ends belief for a while.
@@ -114,14 +131,8 @@ impl Presence {
         if digests.is_empty() {
             return;
         }
-        self.drops.fetch_add(1, Ordering::SeqCst);
         let kept: Vec<Digest> = digests.iter().map(|digest| tenant.digest(*digest)).collect();
-        let wrong = kept.iter().filter(|digest| {
-            let was = self.memory.remove(&short(digest));
-            was.is_some_and(|(_, seen)| self.is_valid(&seen))
-        });
-        let wrong = wrong.count() as u64;
-        self.facts.drop_present(kept).await;
+        let wrong = self.drop(&kept).await;
         if wrong == 0 {
             return;
         }
@@ -145,8 +156,8 @@ impl Presence {
     /// When the store cannot be told.
     pub(crate) async fn bump_epoch(&self) -> Result<u64> {
         // Ours at once, whatever becomes of the store.
+        self.drops().add_all();
         self.memory.clear();
-        self.drops.fetch_add(1, Ordering::SeqCst);
         let epoch = self.facts.bump_epoch().await?;
         self.epoch.store(epoch, Ordering::SeqCst);
         Ok(epoch)
@@ -177,6 +188,28 @@ impl Presence {
     #[cfg(test)]
     pub(crate) fn false_positives(&self) -> u64 {
         self.false_positives.load(Ordering::Relaxed)
+    }
+
+    /// Whether what was learnt of it then is not to be believed.
+    fn was_dropped(&self, digest: &Digest, asked: Asked) -> bool {
+        let epoch = self.epoch.load(Ordering::SeqCst);
+        asked.epoch != epoch || self.drops().have(short(digest), asked.drops)
+    }
+
+    /// Drops these from every tier; how many of them memory believed in.
+    async fn drop(&self, digests: &[Digest]) -> u64 {
+        let believed = self.drop_from_memory(digests);
+        self.facts.drop_present(digests.to_vec()).await;
+        // Until then the store may have told somebody that they are there.
+        self.drop_from_memory(digests);
+        believed
+    }
+
+    /// First counted, then removed: whoever remembers one does these in the other order.
+    fn drop_from_memory(&self, digests: &[Digest]) -> u64 {
+        self.drops().add(digests.iter().map(short));
+        let removed = digests.iter().filter_map(|digest| self.memory.remove(&short(digest)));
+        removed.filter(|(_, seen)| self.is_valid(seen)).count() as u64
     }
 
     fn in_memory(&self, tenant: Tenant, digest: Digest) -> bool {
@@ -220,6 +253,11 @@ impl Presence {
         u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
     }
 
+    fn drops(&self) -> MutexGuard<'_, Drops> {
+        // Each critical section is a few map operations, so a panic cannot leave it half done.
+        self.drops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         // Each critical section is a few assignments, so a panic cannot leave it half done.
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
@@ -256,7 +294,7 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
-        presence.confirm(ALL, &[a, b], 0).await;
+        presence.confirm(ALL, &[a, b], presence.asked()).await;
         presence.forget(ALL, &[a]).await;
         assert_eq!(presence.check(ALL, &[a, b]).await, [false, true]);
         // Another process with the same store sees the same.
@@ -264,14 +302,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_was_learnt_before_a_drop_is_not_believed_after_it() {
+        let facts = Arc::new(Memory::default());
+        let presence = self::presence(&facts);
+        let (a, b) = (Digest::of(b"a"), Digest::of(b"b"));
+        let asked = presence.asked();
+        presence.forget(ALL, &[a]).await;
+        presence.confirm(ALL, &[a, b], asked).await;
+        assert_eq!(presence.check(ALL, &[a, b]).await, [false, true]);
+        presence.confirm(ALL, &[a], presence.asked()).await;
+        assert_eq!(presence.check(ALL, &[a]).await, [true], "it is there again");
+        let asked = presence.asked();
+        presence.bump_epoch().await.expect("bumps");
+        presence.confirm(ALL, &[b], asked).await;
+        assert_eq!(presence.check(ALL, &[a, b]).await, [false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_burst_of_wrong_entries_ends_belief_until_it_has_passed() {
         let facts = Arc::new(Memory::default());
         let presence = self::presence(&facts);
         let all = blobs(60);
-        presence.confirm(ALL, &all, 0).await;
+        presence.confirm(ALL, &all, presence.asked()).await;
         presence.forget(ALL, &all[..30]).await;
         assert_eq!(presence.false_positives(), 30);
-        presence.confirm(ALL, &all[30..], presence.epoch()).await;
+        presence.confirm(ALL, &all[30..], presence.asked()).await;
         assert_eq!(presence.check(ALL, &all[30..31]).await, [false], "nothing is believed");
         tokio::time::advance(Duration::from_secs(60)).await;
         presence.follow_epoch().await;
@@ -284,7 +339,7 @@ mod tests {
         let facts = Arc::new(Memory::default());
         let (one, other) = (presence(&facts), presence(&facts));
         let a = Digest::of(b"a");
-        one.confirm(ALL, &[a], 0).await;
+        one.confirm(ALL, &[a], one.asked()).await;
         assert_eq!(other.check(ALL, &[a]).await, [true]);
         one.bump_epoch().await.expect("bumps");
         assert_eq!(one.check(ALL, &[a]).await, [false]);
@@ -296,7 +351,7 @@ mod tests {
     async fn what_is_hot_and_past_half_its_life_is_due() {
         let presence = presence(&Arc::new(Memory::default()));
         let (hot, cold) = (Digest::of(b"hot"), Digest::of(b"cold"));
-        presence.confirm(ALL, &[hot, cold], 0).await;
+        presence.confirm(ALL, &[hot, cold], presence.asked()).await;
         presence.check(ALL, &[hot]).await;
         assert!(presence.due().take(10).is_empty(), "it is young");
         tokio::time::advance(LIFE / 2 + Duration::from_secs(1)).await;
@@ -312,7 +367,7 @@ mod tests {
         let presence = self::presence(&facts);
         let (a, b) = (Tenant::of("a"), Tenant::of("b"));
         let blob = Digest::of(b"blob");
-        presence.confirm(a, &[blob], 0).await;
+        presence.confirm(a, &[blob], presence.asked()).await;
         for presence in [&presence, &self::presence(&facts)] {
             assert_eq!(presence.check(a, &[blob]).await, [true]);
             assert_eq!(presence.check(b, &[blob]).await, [false]);

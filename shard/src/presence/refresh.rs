@@ -1,13 +1,13 @@
 //! What is hot is asked about before half its life is over, in the background, within a budget.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use goma_common::reapi::Backend;
 use goma_common::{Deadline, Digest, Tenant};
 
 use super::Presence;
+use crate::sync::{Mutex, PoisonError};
 
 /// Blobs that may wait to be asked about; more wait for their next use.
 const MAX_DUE: usize = 100_000;
@@ -43,12 +43,12 @@ impl Due {
 /// Asks once about as much of what is due as the budget allows.
 pub(crate) async fn refresh(presence: &Presence, backend: &Backend) {
     for (tenant, mut due) in presence.due().take(BUDGET) {
-        let epoch = presence.epoch();
+        let asked = presence.asked();
         match backend.cas.find_missing(&due, Deadline::after(TIMEOUT)).await {
             Ok(missing) => {
                 let gone: HashSet<Digest> = missing.iter().copied().collect();
                 due.retain(|digest| !gone.contains(digest));
-                presence.confirm(tenant, &due, epoch).await;
+                presence.confirm(tenant, &due, asked).await;
                 presence.forget(tenant, &missing).await;
             }
             // It is still believed; its next use makes it due again.

@@ -15,7 +15,8 @@ use tokio::sync::oneshot;
 use super::Outcome;
 use super::stage::{Gathering, Stage};
 use crate::contents::Contents;
-use crate::presence::Presence;
+use crate::presence::{Asked, Presence};
+use crate::sync::sleep;
 
 /// Calls of a kind under way at once.
 const CALLS: usize = 4;
@@ -131,7 +132,7 @@ impl Calls {
     async fn ask(self, questions: Vec<Question>, next: Next) {
         let digests: Vec<Digest> = questions.iter().map(|question| question.digest).collect();
         let deadline = Deadline::after(CALL_TIMEOUT);
-        let epoch = self.presence.epoch();
+        let asked = self.presence.asked();
         let missing = match self.backend.cas.find_missing(&digests, deadline).await {
             Ok(missing) => missing,
             Err(error) => {
@@ -144,7 +145,7 @@ impl Calls {
         let missing = std::collections::HashSet::<Digest>::from_iter(missing);
         let (absent, present): (Vec<_>, Vec<_>) =
             questions.into_iter().partition(|question| missing.contains(&question.digest));
-        self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect(), epoch).await;
+        self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect(), asked).await;
         for Question { digest, contents, source, answer } in absent {
             let contents = match contents {
                 Some(contents) => Some(contents),
@@ -171,7 +172,7 @@ impl Calls {
         let mut batches = vec![uploads];
         while let Some(mut batch) = batches.pop() {
             let blobs: Vec<_> = batch.iter().map(|u| (u.digest, u.contents.clone())).collect();
-            let epoch = self.presence.epoch();
+            let asked = self.presence.asked();
             let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
                 Ok(answers) => answers,
                 Err(error) if error.code == Code::ResourceExhausted && batch.len() > 1 => {
@@ -204,10 +205,10 @@ impl Calls {
                     }
                 }
             }
-            self.confirm(taken, epoch).await;
+            self.confirm(taken, asked).await;
             if !again.is_empty() {
                 tried += 1;
-                tokio::time::sleep(backoff.delay()).await;
+                sleep(backoff.delay()).await;
                 batches.push(again);
             }
         }
@@ -215,22 +216,22 @@ impl Calls {
 
     async fn stream(&self, upload: Upload) {
         let deadline = Deadline::after(STREAM_TIMEOUT);
-        let epoch = self.presence.epoch();
+        let asked = self.presence.asked();
         let stream = reapi::Upload::of(upload.digest, upload.contents);
         match self.backend.cas.upload_stream(&stream, deadline).await {
-            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)], epoch).await,
+            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)], asked).await,
             Err(error) => end(upload.answer, Err(error)),
         }
     }
 
     /// The CAS has said of each of these that it has it.
-    async fn confirm(&self, blobs: Vec<(Digest, Answer)>, epoch: u64) {
+    async fn confirm(&self, blobs: Vec<(Digest, Answer)>, asked: Asked) {
         if blobs.is_empty() {
             return;
         }
         let digests: Vec<Digest> = blobs.iter().map(|(digest, _)| *digest).collect();
-        self.presence.confirm(Tenant::default(), &digests, epoch).await;
-        blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present)));
+        self.presence.confirm(Tenant::default(), &digests, asked).await;
+        blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present(asked))));
     }
 }
 

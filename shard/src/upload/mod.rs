@@ -17,7 +17,7 @@ use goma_common::shards::{Blob, Source, Trust};
 use goma_common::{Deadline, Digest, Result, Tenant};
 
 use crate::contents::Contents;
-use crate::presence::Presence;
+use crate::presence::{Asked, Presence};
 use crate::single_flight::SingleFlight;
 use batcher::Batcher;
 use room::Room;
@@ -25,8 +25,8 @@ use room::Room;
 /// What became of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The CAS said that it has it, or took it.
-    Present,
+    /// The CAS said that it has it, or took it, when asked then.
+    Present(Asked),
     /// The CAS lacks it and no contents were offered.
     Missing,
 }
@@ -65,7 +65,6 @@ impl Uploads {
         deadline: Deadline,
     ) -> Result<Vec<Digest>> {
         let unknown = self.unknown(blobs, trust, tenant).await;
-        let epoch = self.presence.epoch();
         let flights = unknown.into_iter().map(|(digest, contents)| async move {
             let outcome = self.one(digest, contents, trust, source).await?;
             Ok((digest, outcome))
@@ -74,14 +73,21 @@ impl Uploads {
             let ended: Result<Vec<_>> = join_all(flights).await.into_iter().collect();
             ended
         });
-        let (present, missing): (Vec<_>, Vec<_>) =
-            ended.await?.into_iter().partition(|(_, outcome)| *outcome == Outcome::Present);
-        if !tenant.is_common() {
-            // The calls are those of all tenants, and have told what all have in common.
-            let present: Vec<Digest> = present.into_iter().map(|(digest, _)| digest).collect();
-            self.presence.confirm(tenant, &present, epoch).await;
+        let (mut present, mut missing) = (BTreeMap::<_, Vec<Digest>>::new(), Vec::new());
+        for (digest, outcome) in ended.await? {
+            match outcome {
+                Outcome::Present(asked) => present.entry(asked).or_default().push(digest),
+                Outcome::Missing => missing.push(digest),
+            }
         }
-        Ok(missing.into_iter().map(|(digest, _)| digest).collect())
+        if !tenant.is_common() {
+            // The calls are those of all tenants, and have told what all have in common. One that was
+            // joined may have asked before this tenant learnt of a loss.
+            for (asked, present) in present {
+                self.presence.confirm(tenant, &present, asked).await;
+            }
+        }
+        Ok(missing)
     }
 
     /// The distinct blobs of which presence knows nothing, or all of them where it is not believed.

@@ -1,10 +1,12 @@
 //! Room for contents on their way to the CAS: so many bytes in all, and half of that for one source.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use goma_common::shards::Source;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::sync::{Mutex, PoisonError};
 
 /// Bytes are counted in these, so that a large budget fits a semaphore.
 const UNIT: u64 = 4096;

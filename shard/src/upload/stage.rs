@@ -8,6 +8,8 @@ use goma_common::fair_queue::FairQueue;
 use goma_common::shards::Source;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::sync::{sleep, spawn};
+
 /// How work is gathered.
 pub(super) struct Gathering<T> {
     /// Calls under way at once; the rest gathers.
@@ -43,7 +45,7 @@ impl<T: Send + 'static> Stage<T> {
         F: Future<Output = ()> + Send + 'static,
     {
         let (queue, items) = mpsc::unbounded_channel();
-        tokio::spawn(gather(items, gathering, limit, run));
+        spawn(gather(items, gathering, limit, run));
         Self { queue }
     }
 
@@ -68,7 +70,7 @@ async fn gather<T, F>(
             let Some((source, item)) = items.recv().await else { return };
             queue.push(source, item);
             if !gathering.linger.is_zero() {
-                tokio::time::sleep(gathering.linger).await;
+                sleep(gathering.linger).await;
             }
         }
         // All calls busy: more arrives meanwhile.
@@ -77,7 +79,7 @@ async fn gather<T, F>(
             queue.push(source, item);
         }
         let call = run(queue.take(gathering.most, gathering.cost, limit()));
-        tokio::spawn(async move {
+        spawn(async move {
             call.await;
             drop(permit);
         });

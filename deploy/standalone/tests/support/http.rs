@@ -42,6 +42,16 @@ impl Connection {
         timeout(ANSWER, self.0.write_all(bytes)).await.expect("written").is_ok()
     }
 
+    /// The same for however long it takes.
+    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
+    }
+
+    /// Waits for whatever comes first, however long that takes.
+    pub async fn next_byte(&mut self) -> Option<u8> {
+        self.0.read_u8().await.ok()
+    }
+
     /// Reads an answer; `None` when the connection ends before one.
     pub async fn reply(&mut self) -> Option<Reply> {
         timeout(ANSWER, self.read_reply()).await.expect("an answer in time")
@@ -84,6 +94,12 @@ impl Connection {
         self.send(&render(line, headers, body.len())).await;
         self.send(body).await;
         self.reply().await
+    }
+
+    /// Sends no more, and still listens.
+    pub async fn finish(&mut self) {
+        // A peer that has hung up needs no telling.
+        let _ = self.0.shutdown().await;
     }
 
     /// Whether the other side closes within this time, saying nothing.

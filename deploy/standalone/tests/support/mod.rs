@@ -3,6 +3,7 @@
 // Each test program uses its own part of this.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod bench;
 pub mod casd;
 pub mod goma;
 pub mod http;
@@ -11,6 +12,8 @@ pub mod requests;
 pub mod tree;
 
 use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Nothing here takes longer than this unless it hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,4 +44,15 @@ pub fn has_program(name: &str) -> bool {
         eprintln!("skipped: no {name} on this machine");
     }
     found
+}
+
+/// Lets this process have the files that its hard limit allows; whether they are as many.
+pub fn may_open(files: u64) -> bool {
+    let limits = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limits.maximum, ..limits };
+    let enough = limits.maximum.is_none_or(|most| most >= files);
+    if !enough {
+        eprintln!("skipped: {files} open files are not allowed on this machine");
+    }
+    enough && setrlimit(Resource::Nofile, raised).is_ok()
 }

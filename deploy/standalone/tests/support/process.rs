@@ -38,6 +38,16 @@ impl Program {
         Self::start(dir, &[&own, args].concat(), " listening address=").await
     }
 
+    /// The same as a shell starts it that was told this before, as `ulimit -n 512`.
+    pub async fn proxy_after(told: &str, dir: &Path, args: &[&str]) -> Self {
+        let data = dir.join("data");
+        let own = ["--port", "0", "--data-dir", data.to_str().expect("UTF-8")];
+        let mut shell = Command::new("/bin/sh");
+        let program = env!("CARGO_BIN_EXE_remoteexec_proxy");
+        shell.args(["-c", &format!("{told}; exec \"$0\" \"$@\""), program]);
+        Self::run(shell, dir, &[&own, args].concat(), " listening address=").await
+    }
+
     /// An embedded backend by itself, on this port.
     pub async fn backend(dir: &Path, port: u16) -> Self {
         let address = format!("127.0.0.1:{port}");
@@ -48,10 +58,14 @@ impl Program {
     }
 
     async fn start(dir: &Path, args: &[&str], listening: &str) -> Self {
+        let command = Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
+        Self::run(command, dir, args, listening).await
+    }
+
+    async fn run(mut command: Command, dir: &Path, args: &[&str], listening: &str) -> Self {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let log = dir.join(format!("{run}.log"));
         let file = std::fs::File::create(&log).expect("a log file");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_remoteexec_proxy"));
         command.args(args).kill_on_drop(true);
         let flags = std::env::vars_os().map(|(name, _)| name);
         let flags = flags.filter(|name| name.as_encoded_bytes().starts_with(b"GOMA_"));
@@ -87,6 +101,11 @@ impl Program {
 
     pub async fn ready(&self) {
         eventually("ready", async || self.get("/readyz").await.status == 200).await;
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     pub fn terminate(&self) {

@@ -14,10 +14,14 @@ install:
 # Format the code
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path gateway/fuzz/Cargo.toml
+    cargo fmt --manifest-path shard/fuzz/Cargo.toml
 
 # Fail where the code is not formatted
 fmt-check:
     cargo fmt --all -- --check
+    cargo fmt --manifest-path gateway/fuzz/Cargo.toml -- --check
+    cargo fmt --manifest-path shard/fuzz/Cargo.toml -- --check
 
 # Clippy on everything, warnings are errors
 lint:
@@ -42,6 +46,10 @@ test-unit *FILTER: install
 # One acceptance script by name, as `just accept balancer`
 accept NAME: install
     .ci/acceptance/{{ NAME }}
+
+# Fuzz every decoder that faces the network or files, each for a TIME as 10m; without one, some seconds each, as CI does
+fuzz *TIME:
+    .ci/fuzz {{ TIME }}
 
 # zstd, SQLite and all 40 files of RocksDB through both backends; about ten minutes
 accept-whole: install

@@ -22,6 +22,8 @@ pub mod doctor;
 mod exec;
 mod file_blob;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gateway;
 mod http;
 pub mod identity;

@@ -243,7 +243,7 @@ async fn take_turn(
 }
 
 /// How long the caller waits, as gRPC tells it.
-fn deadline(metadata: &MetadataMap) -> Deadline {
+pub(crate) fn deadline(metadata: &MetadataMap) -> Deadline {
     let told = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
     Deadline::after(told.and_then(timeout).map_or(LONGEST, |told| told.min(LONGEST)))
 }

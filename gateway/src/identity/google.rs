@@ -88,7 +88,7 @@ impl Google {
 }
 
 /// Reads an answer: numbers and truths may be written as texts, and two fields have two names. Pure.
-fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
+pub(super) fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     let info: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |names: [&str; 2]| names.iter().find_map(|name| info[name].as_str()).unwrap_or("");
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());

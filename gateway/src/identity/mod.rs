@@ -6,6 +6,8 @@
 
 mod acl;
 mod args;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod google;
 mod jwt_crypto;
 mod oidc;

@@ -21,6 +21,8 @@ pub(crate) const STOCK_CLIENT: &str =
 const KNOWN: usize = 20_000;
 /// A token is not taken to be good for the last bit of its life: what is done with it takes time.
 const MARGIN: Duration = Duration::from_secs(30);
+/// However long a token is said to live, it is asked about again after this.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a denial is remembered; a client that is denied asks again and again.
 const DENIAL: Duration = Duration::from_secs(10);
 
@@ -105,7 +107,7 @@ pub(super) fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     match life.checked_sub(MARGIN) {
         Some(life) if !life.is_zero() => {
             let (name, audience) = (name.to_owned(), Some(audience.to_owned()));
-            (Ok(Proof { name, audience, is_ours: false }), life)
+            (Ok(Proof { name, audience, is_ours: false }), life.min(LONGEST))
         }
         _ => denied("the token is about to expire"),
     }
@@ -124,6 +126,19 @@ mod tests {
         for answer in [&old[..], new] {
             assert_eq!(verdict(answer), (Ok(proof.clone()), Duration::from_secs(3569)));
         }
+    }
+
+    #[test]
+    fn no_answer_holds_for_ever() {
+        let answer = |life: &str| {
+            let rest = r#""aud":"c","email":"a@x","email_verified":"true""#;
+            verdict(format!("{{{rest},\"expires_in\":{life}}}").as_bytes())
+        };
+        for life in ["86430", "18446744073709551615", "\"18446744073709551615\""] {
+            let (verdict, life) = answer(life);
+            assert!(verdict.is_ok() && life == LONGEST, "{life:?}");
+        }
+        assert_eq!(answer("86429").1, LONGEST - Duration::from_secs(1));
     }
 
     #[test]

@@ -249,9 +249,6 @@ impl Laid {
 /// With the client's system files laid out, no path on the command line may lead to the worker's.
 fn reaches_no_system_file(planned: &Planned) {
     let Planned { job, plan, .. } = planned;
-    if job.cwd.is_system() {
-        return;
-    }
     let contents = plan.made.iter().filter_map(|blob| blob.contents.clone());
     let decoded = contents.filter_map(|contents| Command::decode(contents).ok());
     let program = &planned.toolchain.program;
@@ -287,14 +284,16 @@ fn moved(request: &ExecReq, planned: &Planned) -> Option<ExecReq> {
         .chain(specs.filter(|_| job.toolchain.is_some()))
         .chain([job.compiler.path.as_str()])
         .chain(job.tokens.iter().filter_map(|token| token.path().map(|(_, value)| value)));
-    let moves = !layout.fixed && !job.cwd.is_system() && names.all(stays);
+    let moves = !layout.fixed && names.all(stays);
     // Links lead where they lead.
     let moves = moves && !request.toolchain_specs.iter().any(|spec| spec.symlink_path.is_some());
     let down = |path: &AbsPath| format!("/w{}", path.as_str());
     moves.then(|| {
         let mut moved = request.clone();
         moved.cwd = Some(down(&job.cwd));
-        if let (Some(asked), Some(who)) = (&job.exec_root, &mut moved.requester_info) {
+        // One that asks for `/` asks for nothing.
+        let asked = job.exec_root.as_ref().filter(|asked| **asked != AbsPath::root());
+        if let (Some(asked), Some(who)) = (asked, &mut moved.requester_info) {
             who.exec_root = Some(down(asked));
         }
         moved

@@ -3,11 +3,11 @@
 #![no_main]
 
 use goma_common::testing::ScriptedBackend;
+use tokio::runtime::Builder;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    // Its clock stands still but where all wait.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true);
-    let runtime = { runtime }.build().expect("a runtime");
+    // Its clock jumps over whatever is waited for.
+    let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let backend = ScriptedBackend::default().backend(1 << 20);
-    runtime.block_on(goma_shard::fuzzing::calls(bytes, backend));
+    runtime.expect("a runtime").block_on(goma_shard::fuzzing::calls(bytes, backend));
 });

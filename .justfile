@@ -31,9 +31,21 @@ lint:
 deny:
     .ci/deny check bans licenses sources
 
-# Known vulnerabilities in our dependencies; fetches the advisory database
-advisories:
-    .ci/deny check advisories
+# Known vulnerabilities in our dependencies, and withdrawn crates; `--required` fails where nothing can be known of them
+advisories *ARGS:
+    .ci/advisories {{ ARGS }}
+
+# What the released programs are made of, as CycloneDX, in target/sbom.cdx.json
+sbom:
+    .ci/sbom
+
+# The released programs, built without a trace of where
+release *PROGRAMS:
+    .ci/release {{ PROGRAMS }}
+
+# Build remoteexec_proxy twice, in two directories, and compare the bytes; ten minutes
+reproducible:
+    .ci/reproducible
 
 # Every test and acceptance script; `just test-unit NAME` runs some
 test:

@@ -14,10 +14,14 @@ install:
 # Format the code
 fmt:
     cargo fmt --all
+    cargo fmt --manifest-path gateway/fuzz/Cargo.toml
+    cargo fmt --manifest-path shard/fuzz/Cargo.toml
 
 # Fail where the code is not formatted
 fmt-check:
     cargo fmt --all -- --check
+    cargo fmt --manifest-path gateway/fuzz/Cargo.toml -- --check
+    cargo fmt --manifest-path shard/fuzz/Cargo.toml -- --check
 
 # Clippy on everything, warnings are errors
 lint:
@@ -27,9 +31,21 @@ lint:
 deny:
     .ci/deny check bans licenses sources
 
-# Known vulnerabilities in our dependencies; fetches the advisory database
+# Known vulnerabilities in our dependencies, and withdrawn crates; fails with 75 where that cannot be known
 advisories:
-    .ci/deny check advisories
+    .ci/advisories
+
+# What the released programs are made of, as CycloneDX, in target/sbom.cdx.json
+sbom:
+    .ci/sbom
+
+# The released programs, built without a trace of where
+release *PROGRAMS:
+    .ci/release {{ PROGRAMS }}
+
+# Build remoteexec_proxy twice, in two directories, and compare the bytes; ten minutes
+reproducible:
+    .ci/reproducible
 
 # Every test and acceptance script; `just test-unit NAME` runs some
 test:
@@ -42,6 +58,10 @@ test-unit *FILTER: install
 # One acceptance script by name, as `just accept balancer`
 accept NAME: install
     .ci/acceptance/{{ NAME }}
+
+# Fuzz every decoder that faces the network or files, each for a TIME as 10m; without one, some seconds each, as CI does
+fuzz *TIME:
+    .ci/fuzz {{ TIME }}
 
 # zstd, SQLite and all 40 files of RocksDB through both backends; about ten minutes
 accept-whole: install

@@ -95,14 +95,15 @@ impl TryFrom<&proto::FileEntry> for FileEntry {
         let told = message.digest.as_ref();
         match message.kind() {
             Kind::File => Ok(Self::File(digest(told)?)),
-            Kind::Chunk => Ok(Self::Chunk {
-                view: View {
-                    digest: digest(told)?,
-                    offset: message.offset,
-                    length: message.length,
-                },
-                offset: message.chunk_offset,
-            }),
+            Kind::Chunk => {
+                let (digest, offset, length) = (digest(told)?, message.offset, message.length);
+                let is_within = offset.checked_add(length).is_some_and(|end| end <= digest.size);
+                if !is_within {
+                    return Err(damaged("a piece of a file"));
+                }
+                let view = View { digest, offset, length };
+                Ok(Self::Chunk { view, offset: message.chunk_offset })
+            }
             Kind::Manifest => {
                 let chunks: Result<Vec<FileKey>> =
                     message.chunk_key.iter().map(|key| file_key(key)).collect();
@@ -171,6 +172,17 @@ mod tests {
             assert_eq!(FileEntry::try_from(&message).expect("reads"), entry);
         }
         assert!(FileEntry::try_from(&proto::FileEntry::default()).is_err());
+    }
+
+    #[test]
+    fn a_piece_lies_within_its_blob() {
+        let digest = Digest::of(b"abc");
+        let read = |offset, length| {
+            let entry = FileEntry::Chunk { view: View { digest, offset, length }, offset: 0 };
+            FileEntry::try_from(&proto::FileEntry::from(&entry)).is_ok()
+        };
+        assert!(read(0, 3) && read(3, 0) && read(1, 2));
+        assert!(!read(0, 4) && !read(4, 0) && !read(2, 2) && !read(2, u64::MAX));
     }
 
     #[test]

@@ -22,6 +22,8 @@ mod exec;
 mod fair;
 mod file_blob;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gateway;
 mod http;
 pub mod identity;

@@ -13,6 +13,8 @@ mod bump_epoch;
 mod contents;
 pub mod facts;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod joins;
 mod local;
 mod port;

@@ -250,7 +250,7 @@ async fn take_turn(
 }
 
 /// How long the caller waits, as gRPC tells it.
-fn deadline(metadata: &MetadataMap) -> Deadline {
+pub(crate) fn deadline(metadata: &MetadataMap) -> Deadline {
     let told = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
     Deadline::after(told.and_then(timeout).map_or(LONGEST, |told| told.min(LONGEST)))
 }
@@ -258,7 +258,10 @@ fn deadline(metadata: &MetadataMap) -> Deadline {
 /// Reads at most eight digits and a unit: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 fn timeout(text: &str) -> Option<Duration> {
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let count = digits.parse().ok()?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
     match unit {
         "H" => Some(Duration::from_secs(count * 3600)),
         "M" => Some(Duration::from_secs(count * 60)),
@@ -298,7 +301,9 @@ mod tests {
         assert_eq!(timeout("15S"), Some(Duration::from_secs(15)));
         assert_eq!(timeout("99999999u"), Some(Duration::from_micros(99_999_999)));
         assert_eq!(timeout("3m"), Some(Duration::from_millis(3)));
-        for bad in ["", "S", "5", "-1S", "5s"] {
+        let longest = Duration::from_secs(99_999_999 * 3600);
+        assert_eq!(timeout("99999999H"), Some(longest));
+        for bad in ["", "S", "5", "-1S", "+1S", "5s", "100000000S", "18446744073709551615H"] {
             assert_eq!(timeout(bad), None, "{bad:?}");
         }
     }

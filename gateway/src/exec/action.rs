@@ -179,22 +179,41 @@ impl<'a> Salt<'a> {
         self.files.push((path, hash));
     }
 
-    /// SHA-256 over the sorted paths, each ended by a zero byte and followed by its hash; of equal
-    /// paths the last counts.
+    /// SHA-256 over the sorted paths, each ended by a zero byte and followed by its hash. A path with
+    /// two hashes counts with both: such a request has no result in common with any other.
     fn finish(mut self) -> Vec<u8> {
         if self.files.is_empty() {
             return Vec::new();
         }
-        self.files.sort_by_key(|(path, _)| *path);
+        self.files.sort_unstable();
+        self.files.dedup();
         let mut salted = Vec::with_capacity(self.files.len() * 96);
-        for (at, (path, hash)) in self.files.iter().enumerate() {
-            if self.files.get(at + 1).is_some_and(|(next, _)| next == path) {
-                continue;
-            }
+        for (path, hash) in &self.files {
             salted.extend_from_slice(path.as_bytes());
             salted.push(0);
             salted.extend_from_slice(*hash);
         }
         sha2::Sha256::digest(&salted).to_vec()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_order_nor_repetition_of_system_files_changes_the_salt_and_every_hash_does() {
+        let salt = |files: &[(&'static str, u8)]| {
+            let hashes: Vec<_> = files.iter().map(|(path, byte)| (*path, [*byte; 32])).collect();
+            let mut salt = Salt::default();
+            hashes.iter().for_each(|(path, hash)| salt.add(path, hash));
+            salt.finish()
+        };
+        let plain = salt(&[("/usr/a", 1), ("/usr/b", 2)]);
+        assert_eq!(salt(&[("/usr/b", 2), ("/usr/a", 1), ("/usr/b", 2)]), plain);
+        let twice = salt(&[("/usr/a", 1), ("/usr/b", 2), ("/usr/b", 3)]);
+        assert_eq!(salt(&[("/usr/b", 3), ("/usr/a", 1), ("/usr/b", 2)]), twice);
+        assert!(twice != plain && twice != salt(&[("/usr/a", 1), ("/usr/b", 3)]));
+        assert!(salt(&[]).is_empty());
     }
 }

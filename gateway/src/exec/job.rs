@@ -129,6 +129,10 @@ impl Job {
         }
         let Some(cwd) = request.cwd else { return invalid("no cwd") };
         let cwd = path("cwd", AbsPath::parse(&cwd), &cwd)?;
+        // All below it would be taken for the distribution's, which a worker has of its own.
+        if cwd.is_system() {
+            return impossible(format!("cwd {cwd} is in a system directory"));
+        }
         let name = spec.name.unwrap_or_default();
         if !command::is_served(&name) {
             return impossible(format!("compiler {name:?} is not served; gcc and clang are"));
@@ -276,6 +280,11 @@ fn outputs(cwd: &AbsPath, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
         if path.is_system() {
             return impossible(format!("output {name:?} is in a system directory"));
         }
+        if cwd.is_within(&path) {
+            return impossible(format!(
+                "output {name:?} is the directory of the compile, or above"
+            ));
+        }
         Ok(Output { name, path })
     });
     outputs.collect()
@@ -330,6 +339,40 @@ mod tests {
         assert_eq!(include("gcc -x c++ -c a.c", c, cxx), "/usr/cxx");
         assert_eq!(include("g++ -c a.c", c, cxx), "/usr/cxx");
         assert_eq!(include("g++ -x c -c a.c", c, cxx), "/usr/c");
+    }
+
+    #[test]
+    fn no_compile_runs_in_a_system_directory() {
+        let within = |cwd: &str| {
+            let mut request = request("gcc -c a.c", &["a.c"]);
+            request.cwd = Some(cwd.to_owned());
+            Job::parse(request, &Caller::default())
+        };
+        for cwd in ["/usr/src/linux", "/etc", "/home/../usr"] {
+            let refused = within(cwd);
+            let named = |why: &str| why.contains("system directory");
+            assert!(matches!(&refused, Err(Refusal::Impossible(why)) if named(why)), "{cwd}");
+        }
+        assert!(within("/home/usr").is_ok() && within("/").is_ok());
+    }
+
+    #[test]
+    fn no_output_is_a_directory_that_the_compile_runs_in() {
+        let with = |output: &str| {
+            let mut request = request("gcc -c a.c", &["a.c"]);
+            request.expected_output_files = vec![output.to_owned()];
+            Job::parse(request, &Caller::default())
+        };
+        for output in [".", "..", "/home/u/src", "/", "x/.."] {
+            let refused = with(output);
+            assert!(
+                matches!(&refused, Err(Refusal::Impossible(why)) if why.contains(output)),
+                "{output}: {refused:?}"
+            );
+        }
+        for output in ["../a.o", "/home/u/src/a.o", "/home/u/srcs"] {
+            assert!(with(output).is_ok(), "{output}");
+        }
     }
 
     #[test]

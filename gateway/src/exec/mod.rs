@@ -23,6 +23,8 @@ mod cached;
 mod directory;
 mod ensure;
 mod execute;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod inputs;
 mod job;
 mod layout;

@@ -9,6 +9,8 @@ mod activity;
 mod body;
 pub(crate) mod connection;
 mod encoding;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod handlers;
 pub(crate) mod quick_ack;
 mod respond;

@@ -21,6 +21,8 @@ pub(crate) const STOCK_CLIENT: &str =
 const KNOWN: usize = 20_000;
 /// A token is not taken to be good for the last bit of its life: what is done with it takes time.
 const MARGIN: Duration = Duration::from_secs(30);
+/// However long a token is said to live, it is asked about again after this.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// How long a denial is remembered; a client that is denied asks again and again.
 const DENIAL: Duration = Duration::from_secs(10);
 
@@ -88,7 +90,7 @@ impl Google {
 }
 
 /// Reads an answer: numbers and truths may be written as texts, and two fields have two names. Pure.
-fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
+pub(super) fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     let info: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |names: [&str; 2]| names.iter().find_map(|name| info[name].as_str()).unwrap_or("");
     let number = |value: &Value| value.as_u64().or_else(|| value.as_str()?.parse().ok());
@@ -105,7 +107,7 @@ fn verdict(body: &[u8]) -> (Result<Proof, String>, Duration) {
     match life.checked_sub(MARGIN) {
         Some(life) if !life.is_zero() => {
             let audience = Some(audience.to_owned());
-            (Ok(Proof { audience, ..Proof::of(name, By::Google) }), life)
+            (Ok(Proof { audience, ..Proof::of(name, By::Google) }), life.min(LONGEST))
         }
         _ => denied("the token is about to expire"),
     }
@@ -123,6 +125,19 @@ mod tests {
         for answer in [&old[..], new] {
             assert_eq!(verdict(answer), (Ok(proof.clone()), Duration::from_secs(3569)));
         }
+    }
+
+    #[test]
+    fn no_answer_holds_for_ever() {
+        let answer = |life: &str| {
+            let rest = r#""aud":"c","email":"a@x","email_verified":"true""#;
+            verdict(format!("{{{rest},\"expires_in\":{life}}}").as_bytes())
+        };
+        for life in ["86430", "18446744073709551615", "\"18446744073709551615\""] {
+            let (verdict, life) = answer(life);
+            assert!(verdict.is_ok() && life == LONGEST, "{life:?}");
+        }
+        assert_eq!(answer("86429").1, LONGEST - Duration::from_secs(1));
     }
 
     #[test]

@@ -10,6 +10,8 @@ mod accounts;
 mod acl;
 mod args;
 mod caller;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod google;
 mod jwt_crypto;
 mod oidc;

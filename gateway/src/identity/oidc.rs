@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use goma_common::{Code, Error, Result};
 use http::Uri;
-use jsonwebtoken::jwk::{Jwk, JwkSet};
-use jsonwebtoken::{DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation, decode, decode_header};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -55,17 +55,37 @@ impl Oidc {
 
     /// Whose token it is.
     pub(crate) async fn prove(&self, token: &str) -> Result<Proof, Denied> {
-        let unknown = |why: &str| Denied::Unknown(format!("token of {}: {why}", self.issuer));
-        let header = decode_header(token).map_err(|_| unknown("it is no signed token"))?;
-        if !ALGORITHMS.contains(&header.alg) {
-            return Err(unknown("it is not signed in a way that is believed"));
-        }
+        let header = self.header(token)?;
         let key = self.key(header.kid.as_deref()).await?;
         let Some(key) = key else {
-            return Err(unknown("it is signed by a key that its issuer does not have"));
+            return Err(self.unknown("it is signed by a key that its issuer does not have"));
         };
-        let key = DecodingKey::from_jwk(&key).map_err(|_| unknown("its key cannot be read"))?;
-        let mut validation = Validation::new(header.alg);
+        self.proved(token, header.alg, &key)
+    }
+
+    fn unknown(&self, why: &str) -> Denied {
+        Denied::Unknown(format!("token of {}: {why}", self.issuer))
+    }
+
+    /// How it says that it is signed, which is not to be believed before it is proved.
+    pub(super) fn header(&self, token: &str) -> Result<Header, Denied> {
+        let header = decode_header(token).map_err(|_| self.unknown("it is no signed token"))?;
+        match ALGORITHMS.contains(&header.alg) {
+            true => Ok(header),
+            false => Err(self.unknown("it is not signed in a way that is believed")),
+        }
+    }
+
+    /// Whose token it is, if it is signed by this key. Pure but for the clock.
+    pub(super) fn proved(
+        &self,
+        token: &str,
+        algorithm: Algorithm,
+        key: &Jwk,
+    ) -> Result<Proof, Denied> {
+        let unknown = |why: &str| self.unknown(why);
+        let key = DecodingKey::from_jwk(key).map_err(|_| unknown("its key cannot be read"))?;
+        let mut validation = Validation::new(algorithm);
         validation.set_audience(&[&self.audience]);
         validation.set_issuer(&[&self.issuer]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
@@ -148,14 +168,10 @@ impl Oidc {
             return Err(Error::new(Code::Unavailable, why));
         }
         let place = configuration["jwks_uri"].as_str().unwrap_or_default();
-        // Keys of a kind that we do not know are no reason to refuse the others.
-        let all: Value = self.json(place).await?;
-        let keys = all["keys"].as_array().cloned().unwrap_or_default();
-        let read = keys.into_iter().filter_map(|key| serde_json::from_value(key).ok());
-        let set: JwkSet = JwkSet { keys: read.collect() };
-        match set.keys.is_empty() {
+        let keys = keys(&self.json(place).await?);
+        match keys.is_empty() {
             true => Err(Error::new(Code::Unavailable, format!("{place}: no key that can be read"))),
-            false => Ok(set.keys),
+            false => Ok(keys),
         }
     }
 
@@ -170,4 +186,11 @@ impl Oidc {
         }
         serde_json::from_slice(&body).map_err(|error| failed(&error))
     }
+}
+
+/// The keys of a set that can be read: one of a kind that we do not know is no reason to refuse the
+/// others. Pure.
+pub(super) fn keys(set: &Value) -> Vec<Jwk> {
+    let keys = set["keys"].as_array().cloned().unwrap_or_default();
+    keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect()
 }

@@ -66,7 +66,11 @@ impl ExecConfig {
         Self::parse(&text).map_err(|why| invalid(&why))
     }
 
-    fn parse(text: &str) -> Result<Self, String> {
+    /// Reads its text.
+    ///
+    /// # Errors
+    /// The line and what is wrong there.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
         if config.platforms.is_empty() {
             return Err("it lists no [[platform]]".to_owned());

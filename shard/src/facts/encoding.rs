@@ -5,7 +5,7 @@ use goma_proto::shard as proto;
 use prost::Message;
 
 /// The entry as bytes, about 40 for a file.
-pub(super) fn encode(entry: &FileEntry) -> Vec<u8> {
+pub(crate) fn encode(entry: &FileEntry) -> Vec<u8> {
     proto::FileEntry::from(entry).encode_to_vec()
 }
 
@@ -13,7 +13,7 @@ pub(super) fn encode(entry: &FileEntry) -> Vec<u8> {
 ///
 /// # Errors
 /// `DataLoss` when the bytes are no entry: written by another release, or damaged.
-pub(super) fn decode(bytes: &[u8]) -> Result<FileEntry> {
+pub(crate) fn decode(bytes: &[u8]) -> Result<FileEntry> {
     let message = proto::FileEntry::decode(bytes)
         .map_err(|_| Error::new(Code::DataLoss, "not a file entry"))?;
     FileEntry::try_from(&message)

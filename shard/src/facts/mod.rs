@@ -4,7 +4,7 @@
 //! machine; [`Memory`] for tests and for those who want nothing kept.
 
 mod embedded;
-mod encoding;
+pub(crate) mod encoding;
 mod memory;
 mod redis;
 

@@ -24,14 +24,14 @@ impl Manifest {
     /// Where the pieces are, if all are known and together they are the file: one after the other
     /// without a gap. Pure.
     pub(super) fn views(&self, entries: &[Option<FileEntry>]) -> Option<Vec<View>> {
-        let mut end = 0;
+        let mut end = 0_u64;
         let mut views = Vec::with_capacity(entries.len());
         for entry in entries {
             let Some(FileEntry::Chunk { view, offset }) = entry else { return None };
             if *offset != end {
                 return None;
             }
-            end += view.length;
+            end = end.checked_add(view.length)?;
             views.push(*view);
         }
         (end == self.size).then_some(views)
@@ -134,6 +134,7 @@ mod tests {
         assert_eq!(views(&[chunk(0, 20), chunk(21, 9)]), None);
         assert_eq!(views(&[chunk(20, 10), chunk(0, 20)]), None);
         assert_eq!(views(&[chunk(0, 20), chunk(20, 11)]), None);
+        assert_eq!(views(&[chunk(0, 20), chunk(20, u64::MAX - 9), chunk(10, 20)]), None);
         assert_eq!(views(&[Some(FileEntry::File(Digest::of(b"x")))]), None);
     }
 }

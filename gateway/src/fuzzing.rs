@@ -14,6 +14,7 @@ use crate::platforms::{ExecConfig, entry};
 pub use crate::exec::fuzzing::{compile, exec_request};
 pub use crate::http::fuzzing::body;
 pub use crate::identity::fuzzing::{access_list, bearer_token, issuer_answer, token_file};
+pub use crate::peer::fuzzing::{client_certificate, forwarded, proxy_header};
 
 /// A FileBlob as it comes over the wire: made again of what was understood, it has the same key, which is
 /// the hash of its bytes.

@@ -125,7 +125,9 @@ fn plan(request: &ExecReq, config: &GatewayConfig, system: SystemFiles) -> Optio
     let job = Job::parse(request.clone(), &Caller::default()).ok()?;
     let toolchain = toolchain::choose(&job, &Workers).ok()?;
     let properties = toolchain::properties(&job, config);
-    let needed = job.inputs.iter().filter(|input| !toolchain.is_system_file(&input.path));
+    let compiler = toolchain.system_files();
+    let workers = |path: &AbsPath| path.is_system() && compiler.contains(path.as_str());
+    let needed = job.inputs.iter().filter(|input| !workers(&input.path));
     let files = needed.map(|input| (input, of_key(input.key))).collect();
     let inputs = Inputs { files };
     super::system::expectations(&job, &inputs, &toolchain);

@@ -6,6 +6,8 @@
 
 mod args;
 mod certificate;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod proxies;
 mod proxy_protocol;
 

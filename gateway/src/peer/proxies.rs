@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 /// What proxies tell of the client; each adds whom it was asked by at the end.
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// Which addresses are proxies of ours, and what they tell. Nobody is by default.
 #[derive(Clone, Debug, Default)]

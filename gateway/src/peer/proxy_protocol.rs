@@ -36,7 +36,7 @@ pub(crate) async fn read_header(
     }
 }
 
-async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
+pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<IpAddr>> {
     let mut header = vec![0; SIGNATURE];
     stream.read_exact(&mut header).await?;
     if header != ppp::v2::PROTOCOL_PREFIX {

@@ -1,10 +1,12 @@
 //! Room of which everybody who waits for some has his turn, however much another asks for.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use goma_common::fair_queue::FairQueue;
 use goma_common::shards::Source;
 use tokio::sync::oneshot;
+
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So much room; a clone is the same.
 #[derive(Clone)]

@@ -44,6 +44,7 @@ mod server;
 mod shares;
 mod source;
 mod store_lookup;
+mod sync;
 mod toml_error;
 pub mod worker;
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use goma_common::shards::{Blob, Source, Trust};
 use goma_common::{Deadline, Digest, Tenant};
 use shuttle::future::{block_on, spawn};
+use shuttle::rand::{Rng, thread_rng};
 
 use crate::contents::Contents;
 use crate::facts::Facts;
@@ -104,7 +105,10 @@ pub(crate) fn a_tenants_drop_is_not_undone_by_what_others_asked() {
         let uploads = over(&truth, &presence);
         let others = uploads.clone();
         let others = spawn(async move { ensure(&others, None, Trust::Presence).await });
-        others_run().await;
+        // So that they may have been answered already, and not have heard of it yet.
+        for _ in 0..thread_rng().gen_range(0..10) {
+            others_run().await;
+        }
         truth.lose(blob);
         presence.forget(TENANT, &[blob]).await;
         ensure_for(TENANT, &uploads, None, Trust::Presence).await;

@@ -23,6 +23,7 @@ pub fn file_blob(message: &[u8]) {
     let Ok(verified) = file_blob::verify(&blob) else { return };
     let size = u64::try_from(blob.file_size.unwrap_or(0)).expect("it was verified");
     let contents = verified.contents.clone();
+    assert!(contents.as_ref().is_none_or(|(_, contents)| contents.len() as u64 == size));
     let again = match &verified.entry {
         FileEntry::File(digest) => {
             let (named, contents) = contents.expect("a file has contents");

@@ -1,11 +1,13 @@
 //! Room for requests: so many at once, and so many bytes of their bodies.
 //!
-//! Where there is none, a request waits with its body unread, each user's in turn with those of others. The stock client waits ten minutes for
-//! an answer, but any refusal costs it the compile, so refusing is what comes last.
+//! Where there is none, a request waits with its body unread, each user's in turn with those of others.
+//! The stock client waits ten minutes for an answer, but any refusal costs it the compile, so refusing is
+//! what comes last.
 //!
 //! Half of the room is for bodies on their way, half for those that are worked on: however slowly
-//! some users send theirs, what has arrived is worked on. An eighth, of the first half, is for small
-//! bodies, so that no large one holds them up.
+//! some users send theirs, what has arrived is worked on. Of either half a quarter is left by large
+//! bodies for the others: for small ones on their way, and for those of an ordinary size that are worked
+//! on, so that neither slow ones nor bombs hold them up.
 //!
 //! In all, bodies as sent and as inflated, and what decoded messages take beside them, take
 //! `--max-inflight-bytes` at most, unless a single one alone is larger than its part: one may be
@@ -24,9 +26,12 @@ use crate::fair::{Fair, Held};
 const UNIT: usize = 4096;
 /// Bodies up to this size, most of all, are let in without waiting behind large ones.
 const SMALL: usize = 64 << 10;
-/// Which part of the room is for these. By default that is 2,048 of the largest of them, or, at 32 KiB
-/// each, as many as there may be requests.
-const SMALL_PART: usize = 8;
+/// Which part of a half is for these. By default that is 2,048 of the largest of them, or, at 32 KiB each,
+/// as many as there may be requests.
+const SMALL_PART: usize = 4;
+/// What is worked on takes up to this with few exceptions: five hundred inputs by their names are a tenth
+/// of it. More counts as large.
+const ORDINARY: usize = 1 << 20;
 
 /// The room of one gateway.
 pub(crate) struct Admission {
@@ -34,6 +39,8 @@ pub(crate) struct Admission {
     small: Room,
     large: Room,
     working: Room,
+    /// What of that those may take that are not ordinary.
+    out_of_the_ordinary: Room,
     wait: Duration,
 }
 
@@ -46,19 +53,23 @@ pub(crate) struct Permit {
     _request: Held,
     arriving: Option<Held>,
     working: Option<Held>,
+    large: Option<Held>,
     room: Room,
+    large_room: Room,
     who: Source,
     wait: Duration,
 }
 
 impl Admission {
     pub(crate) fn new(requests: usize, bytes: usize, wait: Duration) -> Self {
-        let (half, small) = (bytes.div_ceil(2), bytes.div_ceil(SMALL_PART));
+        let half = bytes.div_ceil(2);
+        let small = half.div_ceil(SMALL_PART);
         Self {
             requests: Fair::new(requests),
             small: Room::of(small),
             large: Room::of(half.saturating_sub(small)),
             working: Room::of(half),
+            out_of_the_ordinary: Room::of(half.saturating_sub(small)),
             wait,
         }
     }
@@ -75,8 +86,16 @@ impl Admission {
             (request, part.take(who, bytes).await)
         };
         let (request, arriving) = within(self.wait, room).await?;
-        let (room, wait) = (self.working.clone(), self.wait);
-        Ok(Permit { _request: request, arriving: Some(arriving), working: None, room, who, wait })
+        Ok(Permit {
+            _request: request,
+            arriving: Some(arriving),
+            working: None,
+            large: None,
+            room: self.working.clone(),
+            large_room: self.out_of_the_ordinary.clone(),
+            who,
+            wait: self.wait,
+        })
     }
 }
 
@@ -87,8 +106,17 @@ impl Permit {
     /// # Errors
     /// `ResourceExhausted` when there was no room for long enough.
     pub(crate) async fn arrived(&mut self, bytes: usize) -> Result<()> {
-        self.working = Some(within(self.wait, self.room.take(self.who, bytes)).await?);
-        self.arriving = None;
+        let room = async {
+            let large = match bytes > ORDINARY {
+                true => Some(self.large_room.take(self.who, bytes).await),
+                false => None,
+            };
+            // A large one takes no more than may be large, so that it does not wait for all of the room.
+            let bytes = large.as_ref().map_or(bytes, |large| large.amount() * UNIT);
+            (large, self.room.take(self.who, bytes).await)
+        };
+        let (large, working) = within(self.wait, room).await?;
+        (self.large, self.working, self.arriving) = (large, Some(working), None);
         Ok(())
     }
 
@@ -97,16 +125,20 @@ impl Permit {
     /// # Errors
     /// As [`Permit::grow_to`].
     pub(crate) fn settle(&mut self, bytes: usize) -> Result<()> {
+        let is_alone = self.is_alone();
         match &mut self.working {
-            // One that had to be alone in the room stays so.
-            Some(working) if working.is_all() => return Ok(()),
             Some(working) if units(bytes) <= working.amount() => {
                 working.keep(units(bytes));
-                return Ok(());
+                self.large = self.large.take().filter(|_| bytes > ORDINARY);
+                if let Some(large) = &mut self.large {
+                    large.keep(units(bytes));
+                }
+                Ok(())
             }
-            _ => {}
+            // One that had to be alone in the room stays so.
+            _ if is_alone => Ok(()),
+            _ => self.grow_to(bytes),
         }
-        self.grow_to(bytes)
     }
 
     /// Makes room for `bytes` in all, when a body turns out larger than it seemed.
@@ -115,15 +147,16 @@ impl Permit {
     /// `ResourceExhausted` when there is none now. It does not wait: two requests that hold a part
     /// each and wait for the rest would wait for ever.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<()> {
-        let held = self.working.as_ref().map_or(0, Held::amount);
-        let more = units(bytes).saturating_sub(held);
-        match (self.room.0.try_take(more), &mut self.working) {
-            (Some(more), Some(working)) => {
-                working.merge(more);
-                Ok(())
-            }
-            _ => Err(Error::new(Code::ResourceExhausted, "no room for so large a request")),
+        let none = || Error::new(Code::ResourceExhausted, "no room for so large a request");
+        if bytes > ORDINARY {
+            grow(&self.large_room, &mut self.large, bytes).ok_or_else(none)?;
         }
+        grow(&self.room, &mut self.working, bytes).ok_or_else(none)
+    }
+
+    /// Whether there is no more room for its like.
+    fn is_alone(&self) -> bool {
+        [&self.large, &self.working].into_iter().flatten().any(Held::is_all)
     }
 }
 
@@ -135,6 +168,17 @@ impl Room {
     async fn take(&self, who: Source, bytes: usize) -> Held {
         self.0.take(who, units(bytes)).await
     }
+}
+
+/// Has so many bytes held in all, if there is room for what is more.
+fn grow(room: &Room, held: &mut Option<Held>, bytes: usize) -> Option<()> {
+    let more = units(bytes).saturating_sub(held.as_ref().map_or(0, Held::amount));
+    let more = room.0.try_take(more)?;
+    match held {
+        Some(held) => held.merge(more),
+        None => *held = Some(more),
+    }
+    Some(())
 }
 
 async fn within<T>(wait: Duration, room: impl Future<Output = T>) -> Result<T> {
@@ -234,6 +278,28 @@ mod tests {
         let mut alone = admission.admit(ANN, UNIT).await.expect("room");
         alone.arrived(100 * UNIT).await.expect("alone");
         alone.settle(200 * UNIT).expect("nobody else is there");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_ones_leave_room_for_the_others() {
+        let admission = Admission::new(100, 16 * ORDINARY, Duration::from_secs(30));
+        let mut bomb = admission.admit(ANN, 1).await.expect("room");
+        bomb.arrived(100 * ORDINARY).await.expect("alone among its like");
+        let mut liar = admission.admit(ANN, 1).await.expect("room");
+        liar.arrived(1).await.expect("it seems to be small");
+        assert!(liar.grow_to(2 * ORDINARY).is_err(), "there is room for no large one");
+        drop(liar);
+        let mut ordinary = admission.admit(ANN, 1).await.expect("room");
+        ordinary.arrived(ORDINARY).await.expect("at once");
+        ordinary.settle(ORDINARY / 2).expect("less");
+        let mut large = admission.admit(ANN, 1).await.expect("room");
+        assert!(large.arrived(2 * ORDINARY).await.is_err());
+        drop(bomb);
+        let mut large = admission.admit(ANN, 1).await.expect("room");
+        large.arrived(6 * ORDINARY).await.expect("room");
+        large.settle(2 * ORDINARY).expect("less");
+        let mut other = admission.admit(ANN, 1).await.expect("room");
+        other.arrived(4 * ORDINARY).await.expect("what was given back");
     }
 
     #[tokio::test(start_paused = true)]

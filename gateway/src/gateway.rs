@@ -1,6 +1,7 @@
 //! A gateway put together: what its routes share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use goma_common::drain::Drain;
@@ -34,6 +35,8 @@ pub struct Gateway {
     tenants: Tenants,
     pub(crate) backend: Backend,
     pub(crate) drain: Drain,
+    /// Requests that were refused before they were read.
+    refused: AtomicU64,
     health: Mutex<Option<(Instant, Result<()>)>>,
 }
 
@@ -62,6 +65,7 @@ impl Gateway {
             backend,
             drain,
             config,
+            refused: AtomicU64::new(0),
             health: Mutex::default(),
         }
     }
@@ -97,6 +101,12 @@ impl Gateway {
             Ok(exec) => exec.serve(request, &caller, deadline).await,
             Err(why) => Ok(Described::of(&request).refused(why)),
         }
+    }
+
+    /// Says and counts that a request was not taken; its span says whose it is.
+    pub(crate) fn refuse(&self, error: &goma_common::Error, path: &str) {
+        let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+        tracing::warn!(%error, path, total, "refused a request");
     }
 
     /// Whether the backend, and whatever else stands behind its health, can serve us, as of a moment ago.

@@ -235,11 +235,22 @@ async fn a_wrong_password_is_an_error_without_the_password() {
 }
 
 #[tokio::test]
-async fn a_redis_that_speaks_tls_is_verified() {
+async fn a_redis_that_speaks_tls_is_verified_and_its_users_are_let_in() {
     let (redis, certificate) = RedisServer::tls().await;
     let mut trusted = config(vec![format!("rediss://127.0.0.1:{}", redis.port)]);
     let untrusted = Redis::new(&trusted).expect("a URL");
     untrusted.epoch().await.expect_err("nobody vouches for it");
     trusted.ca_certificate = Some(certificate);
     Redis::new(&trusted).expect("a URL").epoch().await.expect("it is known");
+    // A user who may do with our keys what we do with them, and nothing else.
+    let may = ["~goma:*", "&*", "+@all", "-@dangerous", "+info", "+keys"];
+    let user = [&["ACL", "SETUSER", "farm", "on", ">swordfish"][..], &may].concat();
+    assert_eq!(redis.cli(&user).trim(), "OK");
+    assert_eq!(redis.cli(&["ACL", "SETUSER", "default", "off"]).trim(), "OK");
+    Redis::new(&trusted).expect("a URL").epoch().await.expect_err("nobody in particular");
+    (trusted.username, trusted.password) = (Some("farm".to_owned()), Some("swordfish".to_owned()));
+    let facts = Redis::new(&trusted).expect("a URL");
+    facts.epoch().await.expect("let in");
+    facts.put_present(vec![Digest::of(b"a")]).await;
+    assert!(facts.present(&[Digest::of(b"a")]).await[0].is_some(), "what it does it may do");
 }

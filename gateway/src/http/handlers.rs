@@ -142,7 +142,7 @@ where
     let _entered = match gateway.shares.enter(shares, who).await {
         Ok(entered) => entered,
         Err(error) => {
-            tracing::warn!(%error, path = head.uri.path(), "refused a request");
+            gateway.refuse(&error, head.uri.path());
             return respond::error(&error);
         }
     };
@@ -151,7 +151,7 @@ where
     let Received { message, permit } = match received {
         Ok(received) => received,
         Err(error) => {
-            tracing::warn!(%error, path = head.uri.path(), "refused a request");
+            gateway.refuse(&error, head.uri.path());
             return respond::error(&error);
         }
     };

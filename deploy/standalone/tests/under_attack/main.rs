@@ -15,9 +15,8 @@ use tokio::net::TcpListener;
 
 /// Connections of the attackers.
 const CROWD: usize = 2000;
-/// Of those who send bombs. Each bomb may take half a second of a core, and all wait for the same room: of
-/// many more an honest user would wait behind longer than a request may, who is refused then.
-const BOMBERS: usize = 30;
+/// Of those who send bombs, each of which may take half a second of a core.
+const BOMBERS: usize = 100;
 /// `--max-inflight-bytes`: half of it has room for the largest single request, which is 64 MiB as sent and
 /// 256 MiB inflated, so that none takes more than its part.
 const BOUND: u64 = 1 << 30;
@@ -99,7 +98,7 @@ async fn memory_stays_bounded_and_an_honest_user_is_served() {
     let attack = attackers::bombs(port, BOMBERS);
     let served = honest::compiles(port, "bombs", each()).await;
     attack.end().await;
-    report("30 connections send bombs", served);
+    report("100 connections send bombs", served);
 
     let attack = attackers::endless_compiles(port, CROWD);
     let served = honest::compiles(port, "silent", each()).await;

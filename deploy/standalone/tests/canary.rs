@@ -190,10 +190,19 @@ async fn no_secret_is_seen_whatever_goes_well_or_wrong() {
         ("--service-account-json", path("account", &format!("{{\"private_key\": \"{CANARY}\""))),
         ("--redis-url", format!("redis://:{CANARY}@127.0.0.1:1:x")),
         ("--tls-key", path("key", CANARY)),
+        (
+            "--acl-file",
+            path("list", "groups { id: \"a\" domains: \"x\" service_account: \"farm\" }"),
+        ),
     ] {
         let mut line = vec![flag.to_owned(), value];
         if flag == "--tls-key" {
             line.extend(["--tls-certificate".to_owned(), path("certificate", CANARY)]);
+        }
+        if flag == "--acl-file" {
+            path("farm.json", &format!("{{\"private_key\": \"{CANARY}\", \"client_email\": 3}}"));
+            let dir = dir.path().display().to_string();
+            line.extend(["--service-account-json-dir".to_owned(), dir]);
         }
         line.extend(["--remoteexec-addr", "127.0.0.1:1", "--port", "0"].map(str::to_owned));
         line.extend(["--data-dir".to_owned(), dir.path().join("other").display().to_string()]);

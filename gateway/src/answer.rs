@@ -10,6 +10,7 @@ use goma_proto::protobuf::Timestamp;
 use crate::file_blob;
 use crate::outcome::{Contents, Outcome};
 use crate::refusal::Refusal;
+use crate::room::Taken;
 
 /// What the log and the answer tell of a request.
 pub(crate) struct Described {
@@ -71,8 +72,8 @@ impl Described {
     }
 }
 
-/// A compile that ended, well or with the compiler's own errors.
-pub(crate) fn done(outcome: Outcome, what: &Described) -> ExecResp {
+/// A compile that ended, well or with the compiler's own errors, and the room that it takes.
+pub(crate) fn done(outcome: Outcome, what: &Described) -> (ExecResp, Taken) {
     let outputs = outcome.outputs.into_iter().map(|output| exec_result::Output {
         filename: Some(output.name),
         blob: Some(match output.contents {
@@ -85,7 +86,7 @@ pub(crate) fn done(outcome: Outcome, what: &Described) -> ExecResp {
         true => exec_resp::CacheSource::StorageCache,
         false => exec_resp::CacheSource::NoCache,
     };
-    ExecResp {
+    let answer = ExecResp {
         result: Some(ExecResult {
             exit_status: Some(outcome.exit_status),
             stdout_buffer: Some(outcome.stdout),
@@ -102,7 +103,8 @@ pub(crate) fn done(outcome: Outcome, what: &Described) -> ExecResp {
             execution_completed_timestamp: outcome.completed.map(timestamp),
         }),
         ..told(what)
-    }
+    };
+    (answer, outcome.room)
 }
 
 /// A compile whose inputs are wanted first.

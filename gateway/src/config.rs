@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub max_inflated: usize,
     /// Bytes of request bodies in memory at once; more wait unread.
     pub max_inflight_bytes: usize,
+    /// Bytes of files in answers that are fetched or written at once; more are waited for.
+    pub max_answer_bytes: usize,
     /// Requests under way at once; more wait unread.
     pub max_inflight: usize,
     /// Requests of one user under way at once; more of his wait unread.
@@ -78,6 +80,7 @@ impl Default for GatewayConfig {
             max_body: 64 << 20,
             max_inflated: 256 << 20,
             max_inflight_bytes: 1 << 30,
+            max_answer_bytes: 512 << 20,
             max_inflight: 4096,
             max_user_requests: 1024,
             admission_wait: Duration::from_secs(30),

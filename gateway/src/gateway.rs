@@ -19,6 +19,7 @@ use crate::files::Files;
 use crate::identity::{Caller, Identity};
 use crate::place::Place;
 use crate::platforms::Platform;
+use crate::room::Taken;
 use crate::served::Tenants;
 use crate::shares::Shares;
 use crate::worker::WorkerFiles;
@@ -53,14 +54,17 @@ impl Gateway {
         let config = Arc::new(config);
         let shares = Shares::new(config.admission_wait);
         let home = Place { backend: backend.clone(), shards, worker };
+        let admission = Admission::new(
+            config.max_inflight,
+            config.max_inflight_bytes,
+            config.max_answer_bytes,
+            config.admission_wait,
+        );
+        let answers = admission.answers.clone();
         Self {
-            tenants: Tenants::new(config.clone(), home, Vec::new(), shares.clone()),
+            tenants: Tenants::new(config.clone(), home, Vec::new(), shares.clone(), answers),
             shares,
-            admission: Admission::new(
-                config.max_inflight,
-                config.max_inflight_bytes,
-                config.admission_wait,
-            ),
+            admission,
             identity: Identity::none(),
             backend,
             drain,
@@ -93,13 +97,13 @@ impl Gateway {
         request: ExecReq,
         caller: Caller,
         deadline: Deadline,
-    ) -> Result<ExecResp> {
+    ) -> Result<(ExecResp, Option<Taken>)> {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         let served = self.tenants.of(caller.tenant);
         match served.exec(wanted) {
             Ok(exec) => exec.serve(request, &caller, deadline).await,
-            Err(why) => Ok(Described::of(&request).refused(why)),
+            Err(why) => Ok((Described::of(&request).refused(why), None)),
         }
     }
 

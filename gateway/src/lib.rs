@@ -38,6 +38,7 @@ pub mod platforms;
 mod readiness;
 mod refusal;
 pub mod ring;
+mod room;
 mod run;
 mod served;
 mod server;

@@ -6,8 +6,12 @@ use bytes::Bytes;
 use goma_common::{Digest, FileKey};
 use goma_proto::protobuf::Timestamp;
 
+use crate::room::Taken;
+
 /// The end of a compile.
 pub(crate) struct Outcome {
+    /// Room for what is told of it, to be kept until that is written.
+    pub(crate) room: Taken,
     pub(crate) exit_status: i32,
     pub(crate) stdout: Bytes,
     pub(crate) stderr: Bytes,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use goma_common::Tenant;
 use goma_common::shards::Shards;
 
+use crate::admission::Answers;
 use crate::carried::Carried;
 use crate::config::GatewayConfig;
 use crate::exec::Exec;
@@ -29,6 +30,7 @@ pub(crate) struct Tenants {
     home: Place,
     platforms: Vec<Platform>,
     shares: Shares,
+    answers: Answers,
     served: Mutex<HashMap<Tenant, Arc<Served>>>,
 }
 
@@ -39,8 +41,9 @@ impl Tenants {
         home: Place,
         platforms: Vec<Platform>,
         shares: Shares,
+        answers: Answers,
     ) -> Self {
-        Self { config, home, platforms, shares, served: Mutex::default() }
+        Self { config, home, platforms, shares, answers, served: Mutex::default() }
     }
 
     /// The same, with these platforms.
@@ -52,6 +55,10 @@ impl Tenants {
     pub(crate) fn of(&self, tenant: Tenant) -> Arc<Served> {
         let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
         served.entry(tenant).or_insert_with(|| Arc::new(self.open(tenant))).clone()
+    }
+
+    fn exec(&self, config: Arc<GatewayConfig>, place: Place, files: Arc<Files>) -> Exec {
+        Exec::new(config, place, files, self.shares.clone(), self.answers.clone())
     }
 
     fn open(&self, tenant: Tenant) -> Served {
@@ -68,10 +75,10 @@ impl Tenants {
                     (Place { shards: Arc::new(carried), ..to }, files)
                 }
             };
-            (dimensions.clone(), Exec::new(config, place, files, self.shares.clone()))
+            (dimensions.clone(), self.exec(config, place, files))
         });
         let platforms = Platforms(platforms.collect());
-        let exec = Exec::new(self.config.clone(), home, files.clone(), self.shares.clone());
+        let exec = self.exec(self.config.clone(), home, files.clone());
         Served { exec, platforms, files }
     }
 }

@@ -9,6 +9,8 @@ use goma_proto::api::FileBlob;
 use crate::file_blob::{self, VerifiedBlob, verify};
 use crate::files::Files;
 use crate::gateway::Gateway;
+use crate::identity::Caller;
+use crate::room::Taken;
 
 /// Keys in one LookupFile; the stock client asks for five.
 const MAX_KEYS: usize = 10_000;
@@ -53,7 +55,7 @@ impl Gateway {
         Ok(keys)
     }
 
-    /// Answers one blob a key, in order. What is not known, or no longer there, is said so at its
+    /// Answers one blob a key, in order, and room that they take until they are written. What is not known, or no longer there, is said so at its
     /// place: the client takes anything else for the contents.
     ///
     /// # Errors
@@ -61,9 +63,9 @@ impl Gateway {
     pub(crate) async fn lookup_files(
         &self,
         keys: Vec<String>,
-        tenant: Tenant,
+        caller: &Caller,
         deadline: Deadline,
-    ) -> Result<Vec<FileBlob>> {
+    ) -> Result<(Vec<FileBlob>, Taken)> {
         if keys.len() > MAX_KEYS {
             let why = format!("LookupFileReq: {} keys; {MAX_KEYS} at most", keys.len());
             return Err(Error::new(Code::InvalidArgument, why));
@@ -71,8 +73,10 @@ impl Gateway {
         let parsed: Vec<Option<FileKey>> =
             keys.iter().map(|key| FileKey::parse(key).ok()).collect();
         let asked: Vec<FileKey> = parsed.iter().flatten().copied().collect();
-        let files = self.files(tenant);
+        let files = self.files(caller.tenant);
         let entries = files.resolve(&asked, deadline).await.map_err(Error::of_the_server)?;
+        let told: u64 = entries.iter().flatten().map(told_size).sum();
+        let taken = self.admission.answers.room(caller.source(), told.min(MAX_ANSWER)).await?;
         let mut known = asked.iter().zip(entries);
         let mut blobs = Vec::with_capacity(keys.len());
         let mut room = MAX_ANSWER;
@@ -86,7 +90,7 @@ impl Gateway {
             };
             blobs.push(blob.unwrap_or_else(file_blob::unknown));
         }
-        Ok(blobs)
+        Ok((blobs, taken))
     }
 
     async fn load(
@@ -142,6 +146,15 @@ impl Gateway {
             return Ok(found.remove(&digest).unwrap_or_default());
         }
         fetch_view(self.backend.cas.as_ref(), view, deadline).await
+    }
+}
+
+/// Bytes that an answer takes for a file. Pure.
+fn told_size(entry: &FileEntry) -> u64 {
+    match entry {
+        FileEntry::Manifest { chunks, .. } => chunks.len() as u64 * KEY_BYTES,
+        FileEntry::File(digest) => digest.size,
+        FileEntry::Chunk { view, .. } => view.length,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Asks the action cache, and believes it only if the outputs are really there.
 
+use goma_common::shards::Source;
 use goma_common::{Code, Deadline};
 use tracing::Instrument;
 use tracing::info_span;
@@ -29,7 +30,12 @@ impl Cached {
 }
 
 /// Looks the plan's action up.
-pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result<Cached, Refusal> {
+pub(super) async fn look(
+    exec: &Exec,
+    plan: &Plan,
+    source: Source,
+    deadline: Deadline,
+) -> Result<Cached, Refusal> {
     let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
     let timeouts = &exec.config.timeouts;
     let asked = deadline.at_most(timeouts.cached);
@@ -48,7 +54,7 @@ pub(super) async fn look(exec: &Exec, plan: &Plan, deadline: Deadline) -> Result
         return Ok(Cached::Stale);
     }
     let deadline = deadline.at_most(timeouts.outputs);
-    let collected = outputs::collect(exec, plan, result, true, deadline)
+    let collected = outputs::collect(exec, plan, result, true, source, deadline)
         .instrument(info_span!("outputs"))
         .await;
     match collected {

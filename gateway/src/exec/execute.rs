@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use goma_common::backoff::Backoff;
 use goma_common::reapi::Execution;
-use goma_common::shards::Trust;
+use goma_common::shards::{Source, Trust};
 use goma_common::{Code, Deadline, Error};
 use tracing::Instrument;
 use tracing::info_span;
@@ -34,7 +34,7 @@ pub(super) async fn run(
         ensure::closure(exec, job, inputs, plan, trust, deadline)
             .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()))
             .await?;
-        let error = match once(exec, plan, must_run, deadline).await {
+        let error = match once(exec, plan, must_run, job.source, deadline).await {
             Err(Refusal::Failed(error)) => error,
             Err(refusal) => return Err(refusal),
             Ok(outcome) => match &outcome.lacking {
@@ -63,6 +63,7 @@ async fn once(
     exec: &Exec,
     plan: &Plan,
     must_run: bool,
+    source: Source,
     deadline: Deadline,
 ) -> Result<Outcome, Refusal> {
     let executed = exec
@@ -73,9 +74,10 @@ async fn once(
         .await
         .map_err(refused)?;
     let deadline = deadline.at_most(exec.config.timeouts.outputs);
-    let collected = outputs::collect(exec, plan, executed.result, executed.cached, deadline)
-        .instrument(info_span!("outputs"))
-        .await?;
+    let collected =
+        outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
+            .instrument(info_span!("outputs"))
+            .await?;
     Ok(collected)
 }
 

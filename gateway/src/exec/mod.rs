@@ -48,6 +48,7 @@ use goma_proto::api::{ExecReq, ExecResp};
 use tracing::Instrument;
 use tracing::info_span;
 
+use crate::admission::Answers;
 use crate::answer;
 use crate::config::GatewayConfig;
 use crate::files::Files;
@@ -55,6 +56,7 @@ use crate::identity::Caller;
 use crate::outcome::Outcome;
 use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
+use crate::room::Taken;
 use crate::shares::Shares;
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
@@ -70,6 +72,7 @@ pub(crate) struct Exec {
     worker: Arc<dyn WorkerFiles>,
     files: Arc<Files>,
     shares: Shares,
+    answers: Answers,
 }
 
 impl Exec {
@@ -78,28 +81,32 @@ impl Exec {
         place: Place,
         files: Arc<Files>,
         shares: Shares,
+        answers: Answers,
     ) -> Self {
         let Place { backend, shards, worker } = place;
-        Self { config, shards, backend, worker, files, shares }
+        Self { config, shards, backend, worker, files, shares, answers }
     }
 
-    /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an
+    /// The answer to a request, and room that it takes until it is written. Only what may pass by itself is an error; what cannot be done is an
     /// answer that says so.
     pub(crate) async fn serve(
         &self,
         request: ExecReq,
         caller: &Caller,
         deadline: Deadline,
-    ) -> goma_common::Result<ExecResp> {
+    ) -> goma_common::Result<(ExecResp, Option<Taken>)> {
         let started = Instant::now();
         let what = answer::Described::of(&request);
         let deadline = deadline.at_most(self.config.timeouts.execute);
         let ended = self.compile(request, caller, deadline).await;
         what.log(&ended, started.elapsed());
         match ended {
-            Ok(outcome) => Ok(answer::done(outcome, &what)),
-            Err(Refusal::Missing(names)) => Ok(answer::missing(names, &what)),
-            Err(Refusal::Impossible(why)) => Ok(answer::bad_request(why, &what)),
+            Ok(outcome) => {
+                let (answer, room) = answer::done(outcome, &what);
+                Ok((answer, Some(room)))
+            }
+            Err(Refusal::Missing(names)) => Ok((answer::missing(names, &what), None)),
+            Err(Refusal::Impossible(why)) => Ok((answer::bad_request(why, &what), None)),
             Err(Refusal::Failed(error)) => Err(error),
         }
     }
@@ -169,7 +176,7 @@ impl Exec {
         if job.policy == CachePolicy::StoreOnly {
             return Ok(Cached::Miss);
         }
-        let look = cached::look(self, plan, deadline);
+        let look = cached::look(self, plan, job.source, deadline);
         look.instrument(info_span!("cached", action = %plan.action)).await
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use goma_common::file_key::CHUNK_SIZE;
 use goma_common::reapi::{fetch_all, fetch_start};
+use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Digest, Error, Result};
 use goma_proto::reapi::{self, ActionResult};
 
@@ -27,6 +28,7 @@ pub(super) async fn collect(
     plan: &Plan,
     result: ActionResult,
     cached: bool,
+    source: Source,
     deadline: Deadline,
 ) -> Result<Outcome> {
     let failed = result.exit_code != 0;
@@ -37,7 +39,8 @@ pub(super) async fn collect(
     }
     let limit = exec.config.max_inline_output;
     let mut wanted = Vec::new();
-    let mut room = INLINE_FACTOR.saturating_mul(limit);
+    let most = INLINE_FACTOR.saturating_mul(limit);
+    let mut room = most;
     let mut in_pieces = HashSet::new();
     for (_, file) in &expected {
         let digest = digest_of(file)?;
@@ -55,6 +58,9 @@ pub(super) async fn collect(
     let stderr = stream_digest(&result.stderr_raw, result.stderr_digest.as_ref())?;
     // Texts that are kept whole share the batch.
     wanted.extend([stdout, stderr].into_iter().flatten().filter(|text| text.size <= MAX_TEXT));
+    let text = |digest: Option<Digest>| digest.map_or(0, |text| text.size.min(MAX_TEXT));
+    let told = (most - room) + text(stdout) + text(stderr);
+    let told = exec.answers.room(source, told).await?;
     let contents = match wanted.iter().all(Digest::is_empty) {
         true => HashMap::new(),
         false => fetch_all(&exec.backend, &wanted, deadline).await?,
@@ -102,6 +108,7 @@ pub(super) async fn collect(
     let lacking = plan.outputs.values().find(|name| !made(name)).cloned();
     let metadata = result.execution_metadata.unwrap_or_default();
     Ok(Outcome {
+        room: told,
         exit_status: result.exit_code,
         stdout,
         stderr,

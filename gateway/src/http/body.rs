@@ -150,7 +150,7 @@ mod tests {
     const ROOM: usize = 2 << 20;
 
     fn admission() -> Admission {
-        Admission::new(10, 2 * ROOM, Duration::from_secs(30))
+        Admission::new(10, 2 * ROOM, 1, Duration::from_secs(30))
     }
 
     /// Compressed to far less than is usual.

@@ -21,6 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -37,6 +38,8 @@ const READ_AHEAD: usize = 64 << 10;
 /// Requests under way on one HTTP/2 connection: a balancer sends those of many clients over one. The
 /// peer that begins and takes back hundreds that nobody has looked at yet is hung up on by `h2` itself.
 const STREAMS: u32 = 200;
+/// A peer that takes not one byte of what is written to it for so long is hung up on.
+const STALLED: Duration = Duration::from_secs(60);
 /// How long a connection outlives the listener. A request that begins while the client may still
 /// reuse its connection is answered 603 s later at most; the rest is for the answer to travel. Only a
 /// peer that does not read its answers is still there then.
@@ -90,7 +93,10 @@ where
     server.http1().max_buf_size(READ_AHEAD);
     server.http2().timer(TokioTimer::new()).keep_alive_interval(Duration::from_secs(30));
     server.http2().max_concurrent_streams(STREAMS);
-    let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(STALLED));
+    let stream = TokioIo::new(Box::pin(stream));
+    let mut connection = pin!(server.serve_connection(stream, service));
     // Before the first request the version may be unknown, and a graceful end would hang up.
     let told_to_go = async { tokio::join!(h2.cancelled(), ending.closed.cancelled()) };
     let idle = async {
@@ -142,6 +148,7 @@ mod tests {
         let app = Router::new()
             .route("/quick", get(async || "quick"))
             .route("/slow", get(async || sleep(seconds(20)).await))
+            .route("/large", get(async || vec![7; 1 << 20]))
             .route("/endless", get(std::future::pending::<()>));
         let (ours, theirs) = tokio::io::duplex(4096);
         (ours, tokio::spawn(serve(theirs, Peer::default(), app, ending.clone())))
@@ -273,6 +280,24 @@ mod tests {
         stream.read_exact(&mut answer).await.expect("an answer");
         assert_eq!(&answer, b"HTTP/1.1 431");
         drop(served.await.expect("no panic"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_who_does_not_read_is_hung_up_on_and_one_who_reads_slowly_is_not() {
+        for reads in [false, true] {
+            let (mut stream, served) = open(&Ending::default());
+            stream.write_all(b"GET /large HTTP/1.1\r\nHost: g\r\n\r\n").await.expect("it listens");
+            let began = Instant::now();
+            let mut piece = [0; 4096];
+            while reads && began.elapsed() < 4 * STALLED {
+                sleep(STALLED / 2).await;
+                stream.read_exact(&mut piece).await.expect("more of it");
+            }
+            let error = served.await.expect("no panic").expect_err("it was cut");
+            assert!(format!("{error:?}").contains("TimedOut"), "{error:?}");
+            let took = began.elapsed();
+            assert_eq!(took >= 4 * STALLED, reads, "{took:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

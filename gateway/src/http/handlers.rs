@@ -21,6 +21,7 @@ use super::weight::Weighed;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::peer::Peer;
+use crate::room::Taken;
 use crate::source;
 
 /// From the head of a request to its answer, waiting for room and for its body included. The stock
@@ -62,7 +63,7 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
         let keys = gateway
             .store_files(request.blob, caller.tenant, source, deadline.at_most(FILES))
             .await?;
-        Ok(StoreFileResp { hash_key: keys })
+        Ok((StoreFileResp { hash_key: keys }, None))
     });
     serve.instrument(info_span!("store", user = Empty, from = Empty)).await
 }
@@ -72,8 +73,8 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
     let gateway = gateway.as_ref();
     let serve = serve(gateway, request, |request: LookupFileReq, caller, deadline| async move {
         let deadline = deadline.at_most(FILES);
-        let blob = gateway.lookup_files(request.hash_key, caller.tenant, deadline).await?;
-        Ok(LookupFileResp { blob })
+        let (blob, room) = gateway.lookup_files(request.hash_key, &caller, deadline).await?;
+        Ok((LookupFileResp { blob }, Some(room)))
     });
     serve.instrument(info_span!("lookup", user = Empty, from = Empty)).await
 }
@@ -82,7 +83,7 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
 pub(super) async fn save_log(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     serve(&gateway, request, |request: SaveLogReq, _, _| async move {
         tracing::debug!(logs = request.exec_log.len(), "client logs");
-        Ok(SaveLogResp {})
+        Ok((SaveLogResp {}, None))
     })
     .await
 }
@@ -109,8 +110,8 @@ pub(super) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     respond::refuse(StatusCode::NOT_FOUND, format!("no such path: {path}"))
 }
 
-/// Reads a message, has it worked on, and answers, all by one deadline. Room for the request is held until the answer is
-/// made.
+/// Reads a message, has it worked on, and answers, all by one deadline. Room for the request is held
+/// until the answer is made; room for that, and the user's share, until it is written.
 async fn serve<Q, A, F>(
     gateway: &Gateway,
     request: Request<Body>,
@@ -119,7 +120,7 @@ async fn serve<Q, A, F>(
 where
     Q: Message + Default + Weighed,
     A: Message,
-    F: Future<Output = Result<A>>,
+    F: Future<Output = Result<(A, Option<Taken>)>>,
 {
     let deadline = Deadline::after(ANSWER);
     let (head, body) = request.into_parts();
@@ -139,7 +140,7 @@ where
     let bytes = body::announced(&head.headers, gateway.config.max_body);
     let (who, shares) =
         (caller.source(), caller.request_shares(gateway.config.max_user_requests, bytes));
-    let _entered = match gateway.shares.enter(shares, who).await {
+    let entered = match gateway.shares.enter(shares, who).await {
         Ok(entered) => entered,
         Err(error) => {
             gateway.refuse(&error, head.uri.path());
@@ -159,7 +160,7 @@ where
         .bound("request", with_account(account.as_ref(), work(message, caller, deadline)))
         .await
     {
-        Ok(answer) => respond::message(answer, &head.headers).await,
+        Ok((answer, room)) => respond::message(answer, &head.headers, (entered, room)).await,
         Err(error) => respond::error(&error),
     };
     drop(permit);

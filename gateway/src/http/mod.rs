@@ -2,10 +2,11 @@
 //!
 //! [`body`] reads a body, [`encoding`] decompresses and compresses, [`weight`] tells what a message will
 //! take, [`handlers`] are the routes,
-//! [`respond`] makes answers, [`connection`] serves one accepted connection, whose [`activity`] says
+//! [`respond`] makes answers, [`answer_body`] hands them on, [`connection`] serves one accepted connection, whose [`activity`] says
 //! when it may end and whose client is spared delays by [`quick_ack`].
 
 mod activity;
+mod answer_body;
 mod body;
 pub(crate) mod connection;
 mod encoding;

@@ -9,6 +9,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use prost::Message;
 
+use super::answer_body::AnswerBody;
 use super::encoding::{Encoding, deflate};
 use crate::identity::Denied;
 
@@ -19,8 +20,12 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// More than this is compressed on a thread for blocking work.
 const COMPRESS_INLINE: usize = 256 << 10;
 
-/// A message, compressed as the request's headers allow.
-pub(super) async fn message(message: impl Message, request: &HeaderMap) -> Response<Body> {
+/// A message, compressed as the request's headers allow; `kept` is, until it has been written.
+pub(super) async fn message(
+    message: impl Message,
+    request: &HeaderMap,
+    kept: impl Send + Unpin + 'static,
+) -> Response<Body> {
     let encoding = Encoding::for_answer(request.get(ACCEPT_ENCODING));
     let answer = Bytes::from(message.encode_to_vec());
     let (encoding, answer) = if answer.len() <= COMPRESS_INLINE {
@@ -31,7 +36,7 @@ pub(super) async fn message(message: impl Message, request: &HeaderMap) -> Respo
             .await
             .unwrap_or((Encoding::Identity, answer))
     };
-    let mut response = ok(answer, PROTOBUF);
+    let mut response = ok(Body::new(AnswerBody::new(answer, kept)), PROTOBUF);
     if let Some(name) = encoding.name() {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }
@@ -40,11 +45,11 @@ pub(super) async fn message(message: impl Message, request: &HeaderMap) -> Respo
 
 /// 200 with words.
 pub(super) fn words(words: &'static str) -> Response<Body> {
-    ok(Bytes::from_static(words.as_bytes()), TEXT)
+    ok(words.into(), TEXT)
 }
 
-fn ok(body: Bytes, content_type: HeaderValue) -> Response<Body> {
-    let mut response = Response::new(Body::from(body));
+fn ok(body: Body, content_type: HeaderValue) -> Response<Body> {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(ACCEPT_ENCODING, WE_ACCEPT);

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
-use goma_proto::api::RequesterInfo;
+use goma_proto::api::{LookupFileReq, RequesterInfo, StoreFileReq};
 use prost::Message;
 use tokio::task::JoinSet;
 
-use crate::support::goma::file;
-use crate::support::http::{Connection, render};
+use crate::support::goma::{CHUNK, chunks, file, key};
+use crate::support::http::{Connection, post, render};
 use crate::support::requests::{compiler_script, with};
 
 /// An attack under way.
@@ -77,6 +77,29 @@ pub(crate) fn bombs(port: u16, connections: usize) -> Attack {
                 connection.try_send(body).await;
                 let _ = tokio::time::timeout(Duration::from_secs(30), connection.next_byte()).await;
             }
+        });
+    }
+    Attack(attack)
+}
+
+/// So many connections that each ask for 20 MB of files, and read nothing of them.
+pub(crate) async fn deaf(port: u16, connections: usize) -> Attack {
+    let chunks = chunks(&vec![7; 10 * CHUNK]);
+    let stored = StoreFileReq { blob: chunks.clone(), ..Default::default() };
+    let reply = post(port, "/s", &[], &stored.encode_to_vec()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let asked = LookupFileReq { hash_key: chunks.iter().map(key).collect(), ..Default::default() };
+    let body = asked.encode_to_vec();
+    let head = render("POST /cxx-compiler-service/l", &[], body.len());
+    let request = [head, body].concat();
+    let mut attack = JoinSet::new();
+    for _ in 0..connections {
+        let request = request.clone();
+        attack.spawn(async move {
+            let Some(mut connection) = Connection::open(port).await else { return };
+            connection.try_send(&request).await;
+            std::future::pending::<()>().await;
+            drop(connection);
         });
     }
     Attack(attack)

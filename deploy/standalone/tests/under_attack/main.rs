@@ -17,6 +17,8 @@ use tokio::net::TcpListener;
 const CROWD: usize = 2000;
 /// Of those who send bombs, each of which may take half a second of a core.
 const BOMBERS: usize = 100;
+/// Of those who do not read their answers.
+const DEAF: usize = 500;
 /// `--max-inflight-bytes`: half of it has room for the largest single request, which is 64 MiB as sent and
 /// 256 MiB inflated, so that none takes more than its part.
 const BOUND: u64 = 1 << 30;
@@ -28,8 +30,11 @@ const REQUEST: u64 = 128 << 10;
 /// What the process takes at rest, and 64 MiB of contents that passed through.
 const REST: u64 = 128 << 20;
 
+/// `--max-answer-bytes`.
+const ANSWERS: u64 = 256 << 20;
+
 /// The most that it may take.
-const ALLOWED: u64 = BOUND + CROWD as u64 * (READ_AHEAD + REQUEST) + REST;
+const ALLOWED: u64 = BOUND + ANSWERS + CROWD as u64 * (READ_AHEAD + REQUEST) + REST;
 
 /// A server of which one platform is served by a backend that takes connections and says nothing.
 async fn server(dir: &Path) -> (Program, TcpListener) {
@@ -45,8 +50,10 @@ async fn server(dir: &Path) -> (Program, TcpListener) {
          insecure-remoteexec = true\n"
     );
     std::fs::write(&file, text).expect("writes");
-    let (file, bound) = (file.to_str().expect("UTF-8"), BOUND.to_string());
-    let args = ["--exec-config-file", file, "--max-inflight-bytes", &bound];
+    let file = file.to_str().expect("UTF-8");
+    let (bound, answers) = (BOUND.to_string(), ANSWERS.to_string());
+    let bounds = ["--max-inflight-bytes", &bound, "--max-answer-bytes", &answers];
+    let args = [&["--exec-config-file", file][..], &bounds].concat();
     let program = Program::proxy(dir, &args).await;
     program.ready().await;
     (program, silent)
@@ -99,6 +106,11 @@ async fn memory_stays_bounded_and_an_honest_user_is_served() {
     let served = honest::compiles(port, "bombs", each()).await;
     attack.end().await;
     report("100 connections send bombs", served);
+
+    let attack = attackers::deaf(port, DEAF).await;
+    let served = honest::compiles(port, "deaf", each()).await;
+    attack.end().await;
+    report("500 connections read nothing of answers of 20 MB", served);
 
     let attack = attackers::endless_compiles(port, CROWD);
     let served = honest::compiles(port, "silent", each()).await;

@@ -83,11 +83,15 @@ async fn serve_one(
 ) -> Result<(), BoxError> {
     // Without it the last small piece of an answer waits for an ACK.
     let _ = stream.set_nodelay(true);
-    let mut address = from.ip();
-    if port.proxies.announces(address) {
-        address = read_header(&mut stream).await?.unwrap_or(address);
-    }
-    let mut peer = Peer::new(address, port.proxies);
+    let mut peer = if port.proxies.announces(from.ip()) {
+        match read_header(&mut stream).await? {
+            Some(address) => Peer::new(address, port.proxies),
+            // Of whom it does not tell, nothing is believed either.
+            None => Peer::new(from.ip(), Arc::default()),
+        }
+    } else {
+        Peer::new(from.ip(), port.proxies)
+    };
     let stream = QuickAck(stream);
     let Some(tls) = port.tls else {
         return connection::serve(stream, peer, app, ending).await;

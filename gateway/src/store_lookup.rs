@@ -55,8 +55,9 @@ impl Gateway {
         Ok(keys)
     }
 
-    /// Answers one blob a key, in order, and room that they take until they are written. What is not known, or no longer there, is said so at its
-    /// place: the client takes anything else for the contents.
+    /// Answers one blob a key, in order, and room that they take until they are written. What is not
+    /// known, or no longer there, is said so at its place: the client takes anything else for the
+    /// contents.
     ///
     /// # Errors
     /// When it cannot be told now; the client asks again.
@@ -75,7 +76,7 @@ impl Gateway {
         let asked: Vec<FileKey> = parsed.iter().flatten().copied().collect();
         let files = self.files(caller.tenant);
         let entries = files.resolve(&asked, deadline).await.map_err(Error::of_the_server)?;
-        let told: u64 = entries.iter().flatten().map(told_size).sum();
+        let told = entries.iter().flatten().map(told_size).fold(0, u64::saturating_add);
         let taken = self.admission.answers.room(caller.source(), told.min(MAX_ANSWER)).await?;
         let mut known = asked.iter().zip(entries);
         let mut blobs = Vec::with_capacity(keys.len());

@@ -77,9 +77,11 @@ async fn whoever_comes_through_a_balancer_is_no_proxy_by_that() {
         [b"\r\n\r\n\0\r\nQUIT\n", &[command, 0x11, 0, length][..], rest].concat()
     };
     for (before, status) in [
-        // A proxy of ours behind the balancer, and a health check of the balancer's own.
+        // A proxy of ours behind the balancer.
         (b"PROXY TCP4 127.0.0.9 127.0.0.1 1 2\r\n".to_vec(), " 200 "),
-        (b"PROXY UNKNOWN\r\n".to_vec(), " 200 "),
+        // The balancer's own health check, or somebody of whom it cannot tell.
+        (b"PROXY UNKNOWN\r\n".to_vec(), " 401 "),
+        (b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".to_vec(), " 401 "),
         // A client, who writes what he likes.
         (b"PROXY TCP4 198.51.100.7 127.0.0.1 1 2\r\n".to_vec(), " 401 "),
     ] {

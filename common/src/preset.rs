@@ -13,6 +13,9 @@ pub enum AbsolutePaths {
     Property,
     /// The backend makes the input root the `/` of the command, so the tree holds the whole path.
     Chroot,
+    /// Whatever the backend does: compilers are told to write the client's paths for the worker's, and
+    /// what they write is edited where they cannot be told.
+    Rewrite,
     /// The client compiles it by itself, and is told why.
     Refuse,
 }
@@ -75,7 +78,7 @@ impl Preset {
     pub fn traits(self) -> Traits {
         let generic = Traits {
             os_family: None,
-            absolute_paths: AbsolutePaths::Refuse,
+            absolute_paths: AbsolutePaths::Rewrite,
             batch_bytes: None,
             output_fields: OutputFields::Paths,
         };

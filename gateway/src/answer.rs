@@ -67,7 +67,13 @@ impl Described {
             Err(Refusal::Impossible(_)) => {
                 tracing::warn!(ms, inputs, embedded, retry, client, build, "{line}");
             }
-            _ => tracing::info!(ms, inputs, embedded, retry, client, build, "{line}"),
+            Ok(outcome) => {
+                let paths = outcome.paths;
+                tracing::info!(ms, inputs, embedded, retry, client, build, paths, "{line}");
+            }
+            Err(Refusal::Missing(_)) => {
+                tracing::info!(ms, inputs, embedded, retry, client, build, "{line}");
+            }
         }
     }
 }

@@ -18,7 +18,11 @@ pub(crate) struct Outcome {
     pub(crate) outputs: Vec<OutputFile>,
     /// An expected output that was not made.
     pub(crate) lacking: Option<String>,
+    /// An output that tells a path of the worker, which was to tell the client's.
+    pub(crate) leaking: Option<String>,
     pub(crate) cached: bool,
+    /// Under which paths it was compiled, for the log.
+    pub(crate) paths: &'static str,
     pub(crate) action: Digest,
     /// When the worker began and ended, if it told.
     pub(crate) started: Option<Timestamp>,

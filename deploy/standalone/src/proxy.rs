@@ -141,7 +141,7 @@ impl Side {
         let backend = open_backend(&args.backend, data_dir).await?;
         let absolute_paths = match backend.supports_absolute_root() {
             true => AbsolutePaths::Property,
-            false => AbsolutePaths::Refuse,
+            false => AbsolutePaths::Rewrite,
         };
         let own_disk = OwnDisk::look().await.map_err(Failure::start)?;
         let (connections, accepted) = mpsc::channel(CONNECTIONS);

@@ -4,8 +4,8 @@
 //! client's own path, which is always right and shares less; it is never refused.
 
 use Meaning::{
-    Absolute, CompilationDir, DebugInfo, LinkTime, NoDebugInfo, NoLinkTime, NoStdInc, NoStdIncxx,
-    Path, Plain, Remap,
+    Absolute, CompilationDir, Coverage, DebugInfo, Dumps, HandedOn, LinkTime, NoDebugInfo,
+    NoLinkTime, NoStdInc, NoStdIncxx, Path, Plain, Recorded, Remap,
 };
 use Shape::{Alone, Either, Joined, Prefix, Separate};
 
@@ -41,6 +41,14 @@ pub(crate) enum Meaning {
     Remap,
     /// The result holds the current directory whatever else is said.
     Absolute,
+    /// Flags for another program, which are read like these.
+    HandedOn,
+    /// The program writes counts of what it ran, into a file that it knows by the current directory.
+    Coverage,
+    /// Files beside the object, named after it, which tell paths.
+    Dumps,
+    /// The result holds the command line.
+    Recorded,
     /// Code for a linker to compile on. gcc puts the current directory into it, clang does not.
     LinkTime,
     /// No such code.
@@ -63,8 +71,8 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-pedantic", Prefix, Plain),
     ("-w", Alone, Plain),
     ("-W", Prefix, Plain),
-    ("-Wa,", Prefix, Absolute),
-    ("-Wp,", Prefix, Absolute),
+    ("-Wa,", Prefix, HandedOn),
+    ("-Wp,", Prefix, HandedOn),
     ("-Wl,", Prefix, Plain),
     ("-O", Prefix, Plain),
     ("-m", Prefix, Plain),
@@ -130,11 +138,16 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-flto", Prefix, LinkTime),
     ("-fno-lto", Alone, NoLinkTime),
     ("-fembed-bitcode-marker", Alone, Absolute),
-    ("-fprofile-arcs", Alone, Absolute),
-    ("-ftest-coverage", Alone, Absolute),
-    ("--coverage", Alone, Absolute),
-    ("-coverage", Alone, Absolute),
-    ("-fprofile-generate", Prefix, Absolute),
+    ("-fprofile-arcs", Alone, Coverage),
+    ("-ftest-coverage", Alone, Coverage),
+    ("--coverage", Alone, Coverage),
+    ("-coverage", Alone, Coverage),
+    ("-fprofile-generate", Alone, Coverage),
+    ("-fprofile-generate=", Joined, Absolute),
+    ("-fprofile-update=", Joined, Plain),
+    ("-frecord-gcc-switches", Alone, Recorded),
+    ("-frecord-command-line", Alone, Recorded),
+    ("-grecord-command-line", Alone, Recorded),
     ("-fprofile-instr-generate", Prefix, Absolute),
     ("-fprofile-use=", Joined, Path),
     ("-fprofile-instr-use=", Joined, Path),
@@ -155,9 +168,9 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-fdump", Prefix, Absolute),
     ("-fsave-optimization-record", Prefix, Absolute),
     ("-ftime-trace", Prefix, Absolute),
-    ("-save-temps", Prefix, Absolute),
-    ("--save-temps", Prefix, Absolute),
-    ("-gsplit-dwarf", Prefix, Absolute),
+    ("-save-temps", Prefix, Dumps),
+    ("--save-temps", Prefix, Dumps),
+    ("-gsplit-dwarf", Prefix, Dumps),
 ];
 
 /// The entry for an argument that begins with `-`.

@@ -34,7 +34,9 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
                     Meaning::Path if is_users(value) => {
                         return Relocation::Fixed(format!("{flag} {value}"));
                     }
-                    Meaning::Absolute => return Relocation::Fixed(flag.clone()),
+                    Meaning::Absolute | Meaning::HandedOn | Meaning::Coverage | Meaning::Dumps => {
+                        return Relocation::Fixed(flag.clone());
+                    }
                     Meaning::Remap => return Relocation::Fixed(format!("{flag}{value}")),
                     Meaning::DebugInfo => debug = Some(flag.clone()),
                     Meaning::NoDebugInfo => debug = None,

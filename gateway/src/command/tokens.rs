@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(meaning("-g0"), Meaning::NoDebugInfo);
         assert_eq!(meaning("-nostdinc"), Meaning::NoStdInc);
         assert_eq!(meaning("-nostdinc++"), Meaning::NoStdIncxx);
-        assert_eq!(meaning("-fprofile-arcs"), Meaning::Absolute);
+        assert_eq!(meaning("-fprofile-arcs"), Meaning::Coverage);
         assert_eq!(meaning("-fno-rtti"), Meaning::Plain);
     }
 }

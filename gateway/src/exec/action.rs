@@ -9,10 +9,11 @@ use sha2::Digest as _;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::layout::Layout;
+use super::rewrite::Rewrite;
 use super::sysroot::Sysroot;
+use super::told::Told;
 use super::toolchain::{Laid, Toolchain};
 use super::tree::Tree;
-use crate::command;
 use crate::command_blob::{ActionBlob, CommandBlob};
 use crate::config::GatewayConfig;
 use crate::refusal::Refusal;
@@ -30,10 +31,12 @@ pub(crate) struct Plan {
     pub(crate) stored: Vec<Digest>,
     /// Expected outputs: the path that the command knows, and the client's name.
     pub(crate) outputs: BTreeMap<String, String>,
-    /// The output that is a dependency file, by the client's name.
-    pub(crate) dependency_file: Option<String>,
-    /// Where the client's system headers stand, if they were sent.
-    pub(crate) sysroot: Option<Sysroot>,
+    /// The compiler, as the worker calls it.
+    pub(super) program: String,
+    /// Under which paths it runs, for the log.
+    pub(super) paths: &'static str,
+    /// What of the worker's paths is to be told as the client's.
+    pub(super) told: Told,
 }
 
 /// Whose system headers a compile reads.
@@ -105,6 +108,13 @@ impl Plan {
             None => job.args.clone(),
             Some(sysroot) => sysroot.arguments(job)?,
         };
+        let rewrite = Rewrite::of(job, layout)?;
+        let args = match &rewrite {
+            None => args,
+            // What stands in a file of arguments has to be seen.
+            Some(rewrite) if sysroot.is_none() => rewrite.arguments(&job.expanded_args)?,
+            Some(rewrite) => rewrite.arguments(&args)?,
+        };
         let mut properties = properties.clone();
         if let Some(absolute_root) = &layout.absolute_root {
             properties.retain(|(name, _)| name != "InputRootAbsolutePath");
@@ -116,9 +126,13 @@ impl Plan {
             .iter()
             .map(|output| (output.path.relative_to(&job.cwd), output.name.clone()))
             .collect();
+        let program = match &rewrite {
+            None => vec![toolchain.program.clone()],
+            Some(rewrite) => rewrite.program(&toolchain.program)?,
+        };
         let command = CommandBlob {
-            arguments: std::iter::once(toolchain.program.clone()).chain(args).collect(),
-            env: environment(job, layout, sysroot.as_ref()),
+            arguments: program.into_iter().chain(args).collect(),
+            env: environment(job, layout, sysroot.as_ref(), rewrite.as_ref()),
             working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
             output_fields: config.output_fields,
@@ -137,13 +151,28 @@ impl Plan {
         let digest = action.digest;
         let mut made = merkle.directories;
         made.extend([command, action]);
-        let dependency_file = dependency_file(job);
-        Ok(Self { action: digest, made, stored, outputs, dependency_file, sysroot })
+        let told = Told::new(job, sysroot, rewrite);
+        let program = toolchain.program.clone();
+        Ok(Self { action: digest, made, stored, outputs, program, paths: paths(layout), told })
+    }
+}
+
+/// As a word.
+fn paths(layout: &Layout) -> &'static str {
+    match (layout.fixed, layout.rewritten) {
+        (false, _) => "any",
+        (true, false) => "the client's",
+        (true, true) => "rewritten",
     }
 }
 
 /// The client's variables. `PWD` is for those that must run in the client's own directory.
-fn environment(job: &Job, layout: &Layout, sysroot: Option<&Sysroot>) -> Vec<(String, String)> {
+fn environment(
+    job: &Job,
+    layout: &Layout,
+    sysroot: Option<&Sysroot>,
+    rewrite: Option<&Rewrite>,
+) -> Vec<(String, String)> {
     let mut env = job.env.clone();
     env.retain(|(name, _)| name != "PWD");
     if let Some(sysroot) = sysroot {
@@ -151,7 +180,11 @@ fn environment(job: &Job, layout: &Layout, sysroot: Option<&Sysroot>) -> Vec<(St
             *value = sysroot.variable(job, name, std::mem::take(value));
         }
     }
-    if layout.fixed {
+    if let Some(rewrite) = rewrite {
+        for (name, value) in &mut env {
+            *value = rewrite.variable(name, std::mem::take(value));
+        }
+    } else if layout.fixed {
         env.push(("PWD".to_owned(), job.cwd.as_str().to_owned()));
     }
     if !env.iter().any(|(name, _)| name == "PATH") {
@@ -159,12 +192,6 @@ fn environment(job: &Job, layout: &Layout, sysroot: Option<&Sysroot>) -> Vec<(St
     }
     env.sort_unstable();
     env
-}
-
-/// The output that the command line makes a dependency file.
-fn dependency_file(job: &Job) -> Option<String> {
-    let path = job.cwd.walk(&command::dependency_file(&job.tokens)?).ok()?.path;
-    job.outputs.iter().find(|output| output.path == path).map(|output| output.name.clone())
 }
 
 /// Files that the result depends on and that are not in the tree: the action must not be taken for

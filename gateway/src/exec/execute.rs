@@ -15,6 +15,7 @@ use super::ensure;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::outputs;
+use super::verdict;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, impossible};
 
@@ -78,7 +79,10 @@ async fn once(
         outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
             .instrument(info_span!("outputs"))
             .await?;
-    Ok(collected)
+    match verdict::of_the_worker(&plan.program, collected.exit_status, &collected.stderr) {
+        Some(why) => impossible(why),
+        None => Ok(collected),
+    }
 }
 
 /// What a backend will not run, it will not run when asked again: a platform that no worker has, an

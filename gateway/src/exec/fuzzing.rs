@@ -93,7 +93,12 @@ pub fn compile(text: &str) {
 fn check(request: &ExecReq) {
     let mut reversed = request.clone();
     reversed.input.reverse();
-    for absolute_paths in [AbsolutePaths::Property, AbsolutePaths::Chroot, AbsolutePaths::Refuse] {
+    for absolute_paths in [
+        AbsolutePaths::Property,
+        AbsolutePaths::Chroot,
+        AbsolutePaths::Rewrite,
+        AbsolutePaths::Refuse,
+    ] {
         let config = GatewayConfig { absolute_paths, ..Default::default() };
         for system in [SystemFiles::Workers, SystemFiles::Clients] {
             let planned = plan(request, &config, system);
@@ -203,7 +208,11 @@ fn whole(planned: &Planned) {
         let dir = dir.as_str().trim_start_matches('/');
         assert!(tree.dirs.contains(dir), "no directory for output {output:?}");
     }
-    assert_eq!(command.arguments.first(), Some(&toolchain.program));
+    // Behind `env` and what is for it, where paths are rewritten.
+    let first = if layout.rewritten { 3 } else { 0 };
+    let program = command.arguments.get(first).expect("a program");
+    assert!(layout.rewritten || *program == toolchain.program);
+    assert!(!layout.rewritten || command.arguments[0] == "/usr/bin/env");
     let names: Vec<&String> = command.environment_variables.iter().map(|pair| &pair.name).collect();
     assert!(names.is_sorted_by(|one, next| one < next), "{names:?}");
     assert!(command.output_paths.is_sorted_by(|one, next| one < next));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::inputs::Inputs;
 use super::job::Job;
+use super::rewrite::Rewrite;
 use super::toolchain::Toolchain;
 use crate::command::{self, Relocation};
 use crate::paths::AbsPath;
@@ -27,6 +28,8 @@ pub(crate) struct Layout {
     pub(crate) absolute_root: Option<String>,
     /// Whether the result depends on the client's directories.
     pub(crate) fixed: bool,
+    /// Whether it runs elsewhere all the same, and tells of the client's directories.
+    pub(crate) rewritten: bool,
     /// Directories that must exist, empty or not.
     pub(crate) dirs: BTreeSet<AbsPath>,
 }
@@ -57,11 +60,16 @@ impl Layout {
         let mut root = top.clone();
         let mut base = Some(BASE);
         let mut absolute_root = None;
+        let mut rewritten = false;
         if let Relocation::Fixed(why) = &relocation {
             base = None;
             match absolute_paths {
                 AbsolutePaths::Property => absolute_root = Some(root.as_str().to_owned()),
                 AbsolutePaths::Chroot => root = AbsPath::root(),
+                AbsolutePaths::Rewrite => {
+                    base = Some(Rewrite::base(job, &root)?);
+                    rewritten = true;
+                }
                 AbsolutePaths::Refuse => {
                     return impossible(format!(
                         "the result would hold a path of the worker ({why}), and this server's \
@@ -72,7 +80,7 @@ impl Layout {
         }
         let dirs = dirs(job, inputs);
         let fixed = relocation != Relocation::Relocatable;
-        Ok(Self { root, top, base, absolute_root, fixed, dirs })
+        Ok(Self { root, top, base, absolute_root, fixed, rewritten, dirs })
     }
 }
 

@@ -15,8 +15,10 @@
 //!
 //! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
 //! system files may stand in for the client's, and [`sysroot`] lays those out where they may not;
-//! [`placing`] moves the paths of the command line there. [`text`] keeps what the compiler prints
-//! within bounds.
+//! [`placing`] moves the paths of the command line there. [`rewrite`] is for backends that run a
+//! compile where they like though its result tells the place. [`told`] gives outputs the client's
+//! paths, [`text`] keeps what the compiler prints within bounds, and [`verdict`] tells a worker's failure
+//! from the compiler's.
 
 mod action;
 mod cached;
@@ -30,13 +32,16 @@ mod job;
 mod layout;
 mod outputs;
 mod placing;
+mod rewrite;
 mod sysroot;
 mod system;
 #[cfg(test)]
 mod testing;
 mod text;
+mod told;
 mod toolchain;
 mod tree;
+mod verdict;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -118,11 +123,17 @@ impl Exec {
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let job = info_span!("job").in_scope(|| Job::parse(request, caller))?;
-        self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
+        let outcome = self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),
             other => other,
-        })
+        })?;
+        match &outcome.leaking {
+            Some(name) => impossible(format!(
+                "{name:?} would name the directory that it was compiled in on the worker"
+            )),
+            None => Ok(outcome),
+        }
     }
 
     async fn run(

@@ -67,6 +67,7 @@ pub(super) async fn collect(
     };
     let get = |digest: Digest| contents.get(&digest).cloned().unwrap_or_default();
 
+    let mut leaking = None;
     let mut outputs = Vec::with_capacity(expected.len());
     for (name, file) in expected {
         let digest = digest_of(&file)?;
@@ -78,9 +79,16 @@ pub(super) async fn collect(
         let contents = match inline {
             Some(inline) => {
                 output_views::remember_inline(&exec.files, digest, &inline, deadline).await?;
-                Contents::Inline(restored(plan, &name, inline))
+                let told = plan.told.output(&name, inline);
+                if plan.told.leaks(&name, &told) {
+                    leaking = Some(name.clone());
+                }
+                Contents::Inline(told)
             }
             None => {
+                if plan.told.edits(&name) {
+                    leaking = Some(name.clone());
+                }
                 let chunks =
                     output_views::of_blob(&exec.files, &exec.backend, digest, deadline).await?;
                 Contents::Pieces { size: digest.size, chunks }
@@ -98,7 +106,7 @@ pub(super) async fn collect(
             }
             Some(digest) => get(digest),
         };
-        Ok::<_, Error>(restored(plan, "", text::cut(name, text, size)))
+        Ok::<_, Error>(plan.told.text(text::cut(name, text, size)))
     };
     let (stdout, stderr) = (
         text("stdout", result.stdout_raw, stdout).await?,
@@ -113,8 +121,10 @@ pub(super) async fn collect(
         stdout,
         stderr,
         lacking,
+        leaking,
         outputs,
         cached,
+        paths: plan.paths,
         action: plan.action,
         started: metadata.execution_start_timestamp,
         completed: metadata.execution_completed_timestamp,
@@ -154,14 +164,4 @@ fn verified(digest: Digest, contents: Bytes) -> Result<Bytes> {
     }
     tracing::error!(%digest, "the backend inlined other bytes than the output's digest");
     Err(Error::new(Code::DataLoss, format!("other bytes inlined than {digest}")))
-}
-
-/// Dependency files and diagnostics tell paths of the worker where the client's headers were sent.
-fn restored(plan: &Plan, name: &str, contents: Bytes) -> Bytes {
-    match &plan.sysroot {
-        Some(sysroot) if name.is_empty() || plan.dependency_file.as_deref() == Some(name) => {
-            sysroot.restore(&contents).into()
-        }
-        _ => contents,
-    }
 }

@@ -18,13 +18,15 @@ pub(crate) struct Sysroot {
     prefix: String,
     /// The compile runs where the client has its files, so that `dir` is a path there too.
     fixed: bool,
+    /// It runs where no real path is short enough to be told.
+    rewritten: bool,
 }
 
 impl Sysroot {
     pub(super) fn new(job: &Job, layout: &Layout) -> Self {
         let dir = layout.top.join(".goma-system");
         let prefix = dir.relative_to(&job.cwd);
-        Self { dir, prefix, fixed: layout.fixed }
+        Self { dir, prefix, fixed: layout.fixed && !layout.rewritten, rewritten: layout.rewritten }
     }
 
     /// Where a system file stands in it.
@@ -46,7 +48,7 @@ impl Sysroot {
         let gcc = command::is_gcc(&job.compiler.name);
         let mut args = Vec::with_capacity(job.expanded_args.len() + 24);
         // Without debug information, which would name the flag, real paths can be forbidden.
-        if gcc && !self.fixed && !has("-frecord-gcc-switches") {
+        if gcc && !self.fixed && !self.rewritten && !has("-frecord-gcc-switches") {
             args.push("-fno-canonical-system-headers".to_owned());
         }
         if !has("-nostdinc") {
@@ -140,7 +142,7 @@ mod tests {
 
     fn sysroot(fixed: bool) -> Sysroot {
         let dir = AbsPath::parse("/home/u/.goma-system").expect("a path");
-        Sysroot { dir, prefix: "../.goma-system".to_owned(), fixed }
+        Sysroot { dir, prefix: "../.goma-system".to_owned(), fixed, rewritten: false }
     }
 
     #[test]

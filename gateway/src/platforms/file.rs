@@ -140,7 +140,7 @@ mod tests {
             ("[[platform]]\ndimensions = [\"a\"]\nbackend = \"b\"", "no [backend.b]"),
             (
                 "[[platform]]\ndimensions = [\"a\"]\nabsolute-paths = \"no\"",
-                "line 3: \"no\" is none of property, chroot, refuse",
+                "line 3: \"no\" is none of property, chroot, rewrite, refuse",
             ),
             ("[[platform]]\ndimensions = [\"a\"]\n[backend.b]", "[backend.b]: no platform"),
             ("[[platform]]\n\ndimensions = hunter2", "line 3: "),

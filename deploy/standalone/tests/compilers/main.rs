@@ -1,0 +1,115 @@
+//! Every family of flags in gcc, g++, clang and clang++: what comes back is what this machine's own
+//! compiler makes, byte for byte, or a reason.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cases;
+mod mode;
+mod project;
+
+use cases::{CASES, Case, Of};
+use goma_loadtest::Client;
+use mode::Mode;
+use project::{Ended, Project};
+use support::casd::Casd;
+use support::process::{Program, temp_dir};
+use support::tree::client;
+
+const COMPILERS: [&str; 4] = ["gcc", "g++", "clang", "clang++"];
+
+/// All of it takes minutes with a backend that starts slowly; one case in so many shows the rest.
+const SAMPLE: usize = 4;
+
+async fn matrix(program: &Program, mode: Mode, every: usize) {
+    let compilers = COMPILERS.into_iter().filter(|compiler| support::has_program(compiler));
+    let mut wrong = Vec::new();
+    let (mut equal, mut refused) = (0, 0);
+    let client = client(program, false);
+    for compiler in compilers {
+        let project = Project::new();
+        let mine = CASES.iter().filter(|case| match case.of {
+            Of::All => true,
+            Of::Gcc => !compiler.starts_with("clang"),
+            Of::Clang => compiler.starts_with("clang"),
+        });
+        for case in mine.step_by(every) {
+            match one(&client, &project, compiler, case, mode).await {
+                Ok(true) => equal += 1,
+                Ok(false) => refused += 1,
+                Err(why) => wrong.push(format!("{compiler}, {}: {why}", case.name)),
+            }
+        }
+    }
+    eprintln!("{mode:?}: {equal} as at home, {refused} refused, {} wrong", wrong.len());
+    assert!(wrong.is_empty(), "{mode:?}, {equal} as at home:\n{}", wrong.join("\n"));
+    assert!(equal > 40, "{equal}");
+}
+
+/// True if all is as at home, false if it was refused as it is to be.
+async fn one(
+    client: &Client,
+    project: &Project,
+    compiler: &str,
+    case: &Case,
+    mode: Mode,
+) -> Result<bool, String> {
+    let suffix = if compiler.ends_with("++") { "cc" } else { "c" };
+    let compile = project.compile(compiler, case.line, suffix);
+    let mut home = project.local(&compile);
+    let before = project.files();
+    let outcome = client.compile(compile).await;
+    let mut remote = Ended {
+        exit_status: Some(outcome.exit_status),
+        stdout: outcome.stdout,
+        stderr: outcome.stderr,
+        made: project.take(&before),
+    };
+    if case.has_other_bytes(compiler, mode) {
+        // Which then are other ones indeed, or the case would be none.
+        let objects = [&mut home, &mut remote].map(|ended| ended.made.remove("build/a.o"));
+        assert!(objects[0] != objects[1], "{}", case.name);
+    }
+    let told = outcome.failure.map(|why| format!("{why} {:?}", outcome.error_messages));
+    match (case.refusal(compiler, mode), told) {
+        (Some(why), Some(told)) if told.contains(why) => Ok(false),
+        (Some(why), told) => Err(format!("not refused with {why:?} but {told:?}")),
+        (None, Some(told)) => Err(format!("refused: {told}")),
+        (None, None) => home.difference(&remote).map_or(Ok(true), Err),
+    }
+}
+
+#[tokio::test]
+async fn under_the_clients_own_path() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &[Mode::Property.flag()]).await;
+    matrix(&program, Mode::Property, 1).await;
+}
+
+#[tokio::test]
+async fn in_a_directory_that_nobody_knows() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &[Mode::Rewrite.flag()]).await;
+    matrix(&program, Mode::Rewrite, 1).await;
+}
+
+async fn with_casd(mode: Mode) {
+    let dir = temp_dir();
+    let Some(casd) = Casd::start(dir.path(), None).await else { return };
+    let remote = format!("--remoteexec-addr=127.0.0.1:{}", casd.port);
+    let args = ["--backend-preset=casd", "--insecure-remoteexec", &remote, mode.flag()];
+    let program = Program::proxy(dir.path(), &args).await;
+    program.ready().await;
+    matrix(&program, mode, SAMPLE).await;
+    casd.stop().await;
+}
+
+#[tokio::test]
+async fn in_the_root_of_another_backend() {
+    with_casd(Mode::Chroot).await;
+}
+
+#[tokio::test]
+async fn in_a_directory_of_another_backend() {
+    with_casd(Mode::Rewrite).await;
+}

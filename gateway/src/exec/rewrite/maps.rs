@@ -1,0 +1,68 @@
+//! The flags that make compilers write the client's paths for the worker's.
+//!
+//! Compilers compare beginnings of texts, not parts of paths, and so does this. Of several maps that
+//! fit a path gcc 12 takes the last, clang 14 the longest, and of equal ones the first.
+
+use super::{CWD, Rewrite};
+use crate::paths::AbsPath;
+
+impl Rewrite {
+    /// Where no map of the user's own applies: the cwd and the root as they are.
+    ///
+    /// A flag each for debug information and for macros: gcc reads the one for all files after those
+    /// for macros, wherever it stands, and it would win over the user's own.
+    pub(super) fn maps(&self) -> Vec<String> {
+        let (cwd, root) = (self.cwd.as_str(), self.root.as_str().trim_end_matches('/'));
+        let maps = |flag: &str| [format!("{flag}{CWD}={cwd}"), format!("{flag}{}={root}", self.at)];
+        ["-fdebug-prefix-map=", "-fmacro-prefix-map="].into_iter().flat_map(maps).collect()
+    }
+
+    /// A map of the user's own, from the client's paths, as the maps that do the same on the worker.
+    pub(super) fn users_map(&self, flag: &str, value: &str) -> Vec<String> {
+        let mut maps = Vec::new();
+        let (from, to) = value.split_once('=').unwrap_or(("", ""));
+        if AbsPath::parse(from).is_err() {
+            return vec![format!("{flag}{value}")];
+        }
+        if let Some(rest) = self.cwd.as_str().strip_prefix(from) {
+            maps.push(format!("{flag}{CWD}={to}{rest}"));
+        }
+        if let Some(rest) = self.root.as_str().strip_prefix(from) {
+            maps.push(format!("{flag}{}={to}{rest}", self.at));
+        } else if let Some(rest) = from.strip_prefix(self.root.as_str()) {
+            maps.push(format!("{flag}{}{rest}={to}", self.at));
+        }
+        if maps.is_empty() {
+            // What it maps is the worker's own, or nothing.
+            maps.push(format!("{flag}{value}"));
+        }
+        maps
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::rewrite;
+
+    /// In `/home/u/src`, with `/home/u` as the root.
+    #[track_caller]
+    fn check(compiler: &str, map: &str, mapped: &[&str]) {
+        let rewrite = rewrite(&format!("{compiler} -c a.c"));
+        let flag = "-fdebug-prefix-map=";
+        let maps = rewrite.users_map(flag, map);
+        let mapped: Vec<_> = mapped.iter().map(|map| format!("{flag}{map}")).collect();
+        assert_eq!(maps, mapped, "{map}");
+    }
+
+    #[test]
+    fn a_map_of_the_user_does_on_the_worker_what_it_did_at_home() {
+        let at = "/proc/self/./cwd/..";
+        check("gcc", "/home/u=X", &["/proc/self/cwd=X/src", &format!("{at}=X")]);
+        check("gcc", "/home=X", &["/proc/self/cwd=X/u/src", &format!("{at}=X/u")]);
+        check("gcc", "/home/u/src=.", &["/proc/self/cwd=.", &format!("{at}/src=.")]);
+        check("gcc", "/home/u/inc=i", &[&format!("{at}/inc=i")]);
+        check("gcc", "../x=/y", &["../x=/y"]);
+        check("gcc", "/opt/x=/y", &["/opt/x=/y"]);
+        check("clang", "/home/u=X", &["/proc/self/cwd=X/src", &format!("{at}=X")]);
+    }
+}

@@ -1,0 +1,94 @@
+//! What a worker wrote, with the client's paths in it. Pure.
+
+use bytes::Bytes;
+
+use super::job::Job;
+use super::rewrite::Rewrite;
+use super::sysroot::Sysroot;
+use crate::command;
+
+/// Outputs that are texts whatever made them: preprocessed sources and assembly.
+const TEXTS: [&str; 3] = [".i", ".ii", ".s"];
+
+/// The worker's paths that the client must not see.
+pub(crate) struct Told {
+    /// The output that is a dependency file, by the client's name.
+    dependency_file: Option<String>,
+    /// Where the client's system headers stand, if they were sent.
+    sysroot: Option<Sysroot>,
+    /// Set where the compile runs elsewhere than at the client and tells of it.
+    rewrite: Option<Rewrite>,
+    gcc: bool,
+}
+
+impl Told {
+    pub(super) fn new(job: &Job, sysroot: Option<Sysroot>, rewrite: Option<Rewrite>) -> Self {
+        let gcc = command::is_gcc(&job.compiler.name);
+        Self { dependency_file: dependency_file(job), sysroot, rewrite, gcc }
+    }
+
+    /// What the compiler printed, as it would have at the client.
+    pub(super) fn text(&self, mut text: Bytes) -> Bytes {
+        if let Some(sysroot) = &self.sysroot {
+            text = sysroot.restore(&text).into();
+        }
+        match &self.rewrite {
+            Some(rewrite) => rewrite.text(&text).into(),
+            None => text,
+        }
+    }
+
+    /// An output by the client's name, as it would be there.
+    pub(super) fn output(&self, name: &str, contents: Bytes) -> Bytes {
+        if self.is_rules(name) {
+            return self.rules(contents);
+        }
+        match &self.rewrite {
+            Some(rewrite) if name.ends_with(".gcno") => rewrite.notes(&contents).into(),
+            Some(rewrite) if is_text(name) => rewrite.text(&contents).into(),
+            _ => contents,
+        }
+    }
+
+    /// Whether an output cannot be handed on as the worker made it.
+    pub(super) fn edits(&self, name: &str) -> bool {
+        let rewritten = self.rewrite.is_some() && (name.ends_with(".gcno") || is_text(name));
+        rewritten || self.is_rules(name)
+    }
+
+    /// Whether an output still tells a path of the worker.
+    pub(super) fn leaks(&self, name: &str, contents: &[u8]) -> bool {
+        // A text is the client's by now, and may name such a path for reasons of its own.
+        let looked_at = !is_text(name) && !self.is_rules(name);
+        looked_at && self.rewrite.as_ref().is_some_and(|rewrite| rewrite.leaks(contents))
+    }
+
+    fn is_rules(&self, name: &str) -> bool {
+        let edited = self.sysroot.is_some() || self.rewrite.is_some();
+        edited && self.dependency_file.as_deref() == Some(name)
+    }
+
+    fn rules(&self, contents: Bytes) -> Bytes {
+        let mut rules = contents.to_vec();
+        if let Some(sysroot) = &self.sysroot {
+            rules = sysroot.restore(&rules);
+        }
+        if let Some(rewrite) = &self.rewrite {
+            rules = rewrite.rules(&rules);
+        }
+        match std::str::from_utf8(&rules) {
+            Ok(text) if rules != contents => command::broken_into_lines(text, self.gcc).into(),
+            _ => rules.into(),
+        }
+    }
+}
+
+fn is_text(name: &str) -> bool {
+    TEXTS.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// The output that the command line makes a dependency file.
+fn dependency_file(job: &Job) -> Option<String> {
+    let path = job.cwd.walk(&command::dependency_file(&job.tokens)?).ok()?.path;
+    job.outputs.iter().find(|output| output.path == path).map(|output| output.name.clone())
+}

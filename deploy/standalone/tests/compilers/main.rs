@@ -4,9 +4,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod actions;
 mod cases;
+mod debugging;
 mod mode;
 mod project;
+mod worker_failures;
 
 use cases::{CASES, Case, Of};
 use goma_loadtest::Client;

@@ -13,8 +13,9 @@ impl Rewrite {
     pub(in crate::exec) fn arguments(&self, args: &[String]) -> Result<Vec<String>, Refusal> {
         let tokens = command::parse(args);
         let mut placed = Vec::with_capacity(args.len() + 8);
+        let coverage = tokens.iter().any(is_coverage);
         if self.gcc {
-            placed.extend(self.maps());
+            placed.extend(self.maps(coverage));
         }
         for token in &tokens {
             match token {
@@ -26,7 +27,7 @@ impl Rewrite {
         }
         placed.extend(self.profile(&tokens)?);
         if !self.gcc {
-            placed.extend(self.maps());
+            placed.extend(self.maps(coverage));
         }
         Ok(placed)
     }
@@ -112,6 +113,10 @@ impl Rewrite {
     }
 }
 
+fn is_coverage(token: &Token) -> bool {
+    matches!(token, Token::Flag { meaning: Meaning::Coverage, .. })
+}
+
 fn told<T>(flag: &str) -> Result<T, Refusal> {
     impossible(format!(
         "with {flag} the result would hold a path of the worker, and this server's backend cannot run \
@@ -134,7 +139,7 @@ mod tests {
     fn check(line: &str, placed: &str) {
         let rewrite = rewrite(line);
         let args = rewrite.arguments(&words(line)).expect("it can be done");
-        let maps = rewrite.maps();
+        let maps = rewrite.maps(command::parse(&words(line)).iter().any(is_coverage));
         // Before the user's own for gcc, behind them for clang.
         let args = match rewrite.gcc {
             true => args.strip_prefix(&maps[..]),

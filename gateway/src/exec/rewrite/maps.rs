@@ -11,10 +11,12 @@ impl Rewrite {
     ///
     /// A flag each for debug information and for macros: gcc reads the one for all files after those
     /// for macros, wherever it stands, and it would win over the user's own.
-    pub(super) fn maps(&self) -> Vec<String> {
+    /// And one for the notes of coverage, where there are any.
+    pub(super) fn maps(&self, coverage: bool) -> Vec<String> {
         let (cwd, root) = (self.cwd.as_str(), self.root.as_str().trim_end_matches('/'));
         let maps = |flag: &str| [format!("{flag}{CWD}={cwd}"), format!("{flag}{}={root}", self.at)];
-        ["-fdebug-prefix-map=", "-fmacro-prefix-map="].into_iter().flat_map(maps).collect()
+        let flags = ["-fdebug-prefix-map=", "-fmacro-prefix-map=", "-fprofile-prefix-map="];
+        flags.into_iter().take(if coverage { 3 } else { 2 }).flat_map(maps).collect()
     }
 
     /// A map of the user's own, from the client's paths, as the maps that do the same on the worker.

@@ -55,6 +55,10 @@ test:
 test-unit *FILTER: install
     GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" cargo test --workspace --locked {{ FILTER }}
 
+# Real projects in debug builds, by absolute names and out of their trees, each object against a local one
+debug-builds *ARGS: install
+    .ci/debug-builds {{ ARGS }}
+
 # One acceptance script by name, as `just accept balancer`
 accept NAME: install
     .ci/acceptance/{{ NAME }}

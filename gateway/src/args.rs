@@ -61,9 +61,10 @@ struct CompileArgs {
     /// The fields by which outputs are asked for [default: the preset's]
     #[arg(long, env = "GOMA_GATEWAY_OUTPUT_FIELDS", value_enum)]
     output_fields: Option<OutputFields>,
-    /// TOML file of platforms by the dimensions that clients ask for, each with a backend and
-    /// properties; the flags say which backend holds the clients' files, and is used where none is
-    /// asked for
+    /// File of platforms by the dimensions that clients ask for, and of compilers that workers have for
+    /// clients that do not bring theirs. In TOML, where a platform may have a backend of its own, or in
+    /// the original server's text proto. The flags say which backend holds the clients' files, and is
+    /// used where none is asked for
     #[arg(long, env = "GOMA_GATEWAY_EXEC_CONFIG_FILE", value_name = "FILE")]
     exec_config_file: Option<PathBuf>,
     /// Most inputs named in one missing_input answer, beside half of the request's; 0 is no limit
@@ -165,7 +166,11 @@ impl GatewayArgs {
     /// The settings of a platform of the file, whose backend is like that. Flags that say what an
     /// action is like are for the flags' own platform.
     #[must_use]
-    pub fn platform_config(&self, traits: &Traits, platform: &PlatformEntry) -> GatewayConfig {
+    pub(crate) fn platform_config(
+        &self,
+        traits: &Traits,
+        platform: &PlatformEntry,
+    ) -> GatewayConfig {
         let properties = platform.properties.clone().into_iter().collect();
         GatewayConfig {
             platform_properties: with_os_family(properties, traits),
@@ -185,6 +190,7 @@ impl GatewayArgs {
         }
         GatewayConfig {
             platform_properties: with_os_family(platform_properties, traits),
+            compilers: Arc::default(),
             absolute_paths: self.compiles.absolute_paths.unwrap_or(traits.absolute_paths),
             output_fields: self.compiles.output_fields.unwrap_or(traits.output_fields),
             missing_input_limit: self.compiles.exec_missing_input_limit,

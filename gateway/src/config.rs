@@ -1,8 +1,11 @@
 //! What an operator decides about a gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use goma_common::preset::{AbsolutePaths, OutputFields};
+
+use crate::platforms::CompilerEntry;
 
 /// Settings of one gateway; every field has a flag in the programs that run it.
 #[derive(Clone, Debug)]
@@ -10,6 +13,8 @@ pub struct GatewayConfig {
     /// Platform properties of every action, by name: the container image and what else the
     /// scheduler matches workers by.
     pub platform_properties: Vec<(String, String)>,
+    /// Compilers that the workers have, for clients that do not bring theirs; the first that fits.
+    pub compilers: Arc<[CompilerEntry]>,
     /// How compiles whose result holds absolute paths are met.
     pub absolute_paths: AbsolutePaths,
     /// How outputs are asked for.
@@ -72,6 +77,7 @@ impl Default for GatewayConfig {
     fn default() -> Self {
         Self {
             platform_properties: Vec::new(),
+            compilers: Arc::default(),
             absolute_paths: AbsolutePaths::Refuse,
             output_fields: OutputFields::Paths,
             missing_input_limit: 0,

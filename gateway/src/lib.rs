@@ -46,6 +46,7 @@ mod shares;
 mod source;
 mod store_lookup;
 mod sync;
+mod text_form;
 mod toml_error;
 pub mod worker;
 

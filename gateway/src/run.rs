@@ -15,7 +15,7 @@ use crate::config::GatewayConfig;
 use crate::doctor;
 use crate::gateway::Gateway;
 use crate::place::Place;
-use crate::platforms;
+use crate::platforms::{self, ExecConfig};
 use crate::readiness::Readiness;
 use crate::ring::{MemberList, Membership, Routed};
 use crate::worker::Probed;
@@ -54,6 +54,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let health = Readiness { backend: backend.health.clone(), view: membership.view() };
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
+        compilers: ExecConfig::compilers(exec_config.as_ref()),
         key_cache_entries: cli.key_cache_entries.max(1),
         ..cli.gateway.config(&cli.remote.traits())
     };

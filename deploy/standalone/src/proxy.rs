@@ -12,8 +12,9 @@ use goma_common::reapi::{self, Address, RemoteConfig};
 use goma_common::remote_args::RemoteArgs;
 use goma_common::{Code, Error};
 use goma_gateway::doctor;
+use goma_gateway::platforms::{self, ExecConfig};
 use goma_gateway::worker::{Probed, WorkerFiles};
-use goma_gateway::{Gateway, GatewayConfig, Place, platforms};
+use goma_gateway::{Gateway, GatewayConfig, Place};
 use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -89,6 +90,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
     };
     let config = GatewayConfig {
+        compilers: ExecConfig::compilers(exec_config.as_ref()),
         key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
         ..args.gateway.config(&side.traits)
     };

@@ -131,7 +131,7 @@ impl Plan {
             Some(rewrite) => rewrite.program(&toolchain.program)?,
         };
         let command = CommandBlob {
-            arguments: program.into_iter().chain(args).collect(),
+            arguments: [program, toolchain.arguments.clone(), args].concat(),
             env: environment(job, layout, sysroot.as_ref(), rewrite.as_ref()),
             working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),

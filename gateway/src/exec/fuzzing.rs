@@ -128,8 +128,8 @@ struct Planned {
 /// As [`super::Exec`] does it, with contents that their keys say.
 fn plan(request: &ExecReq, config: &GatewayConfig, system: SystemFiles) -> Option<Planned> {
     let job = Job::parse(request.clone(), &Caller::default()).ok()?;
-    let toolchain = toolchain::choose(&job, &Workers).ok()?;
-    let properties = toolchain::properties(&job, config);
+    let toolchain = toolchain::choose(&job, &config.compilers, &Workers).ok()?;
+    let properties = toolchain::properties(&job, &toolchain, config);
     let compiler = toolchain.system_files();
     let workers = |path: &AbsPath| path.is_system() && compiler.contains(path.as_str());
     let needed = job.inputs.iter().filter(|input| !workers(&input.path));
@@ -263,7 +263,11 @@ fn reaches_no_system_file(planned: &Planned) {
     let contents = plan.made.iter().filter_map(|blob| blob.contents.clone());
     let decoded = contents.filter_map(|contents| Command::decode(contents).ok());
     let program = &planned.toolchain.program;
-    let Some(command) = decoded.into_iter().find(|it| it.arguments.first() == Some(program)) else {
+    let is_it = |it: &Command| {
+        let first = it.arguments.first();
+        first == Some(program) || first.is_some_and(|first| first == "/usr/bin/env")
+    };
+    let Some(command) = decoded.into_iter().find(is_it) else {
         return;
     };
     let is_system = |name: &str| job.cwd.walk(name).is_ok_and(|walked| walked.path.is_system());

@@ -9,6 +9,7 @@ use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 use crate::command::{self, Token};
 use crate::identity::Caller;
 use crate::paths::AbsPath;
+use crate::platforms::compiler::Wanted;
 use crate::refusal::{Refusal, impossible};
 use crate::source;
 use crate::worker::Sha256;
@@ -23,6 +24,8 @@ const MAX_ARGS: usize = 100_000;
 const MAX_ARG_BYTES: usize = 2 << 20;
 /// Files of a compiler; those of the largest seen are some two thousand.
 const MAX_TOOL_FILES: usize = 20_000;
+/// Compilers that are as good as one.
+const MAX_EQUIVALENT: usize = 100;
 /// Platform properties of one compile; workers are told apart by a handful.
 const MAX_PROPERTIES: usize = 100;
 /// Parts of a path, and bytes of it: what Linux lets a path be.
@@ -67,8 +70,26 @@ pub(crate) struct Compiler {
     /// As the client calls it: absolute, or relative to the cwd.
     pub(crate) path: String,
     pub(crate) hash: Sha256,
+    /// As it tells them of itself.
+    pub(crate) version: String,
+    pub(crate) target: String,
+    /// Hashes that the client takes for as good.
+    pub(crate) equivalent: Vec<Sha256>,
     /// Directories that are searched without being named, in order.
     pub(crate) system_include: Vec<AbsPath>,
+}
+
+impl Compiler {
+    /// What a compiler of the operator's list must be to stand for it.
+    pub(super) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            name: &self.name,
+            version: &self.version,
+            target: &self.target,
+            hash: &self.hash,
+            equivalent: &self.equivalent,
+        }
+    }
 }
 
 /// A file of the compiler.
@@ -159,6 +180,9 @@ impl Job {
         let include = if wanted.is_empty() { other } else { wanted };
         let compiler = Compiler {
             hash: sha256("binary_hash", &String::from_utf8_lossy(&hash))?,
+            version: spec.version.unwrap_or_default(),
+            target: spec.target.unwrap_or_default(),
+            equivalent: equivalent(&spec.equivalent_hash),
             name,
             path: compiler_path,
             system_include: include
@@ -225,6 +249,12 @@ fn sha256(what: &str, hex: &str) -> Result<Sha256, Refusal> {
         Ok(key) => Ok(key.0),
         Err(_) => impossible(format!("{what} {hex:?} is no SHA-256")),
     }
+}
+
+/// Those that are none stand for nothing.
+fn equivalent(hashes: &[bytes::Bytes]) -> Vec<Sha256> {
+    let hashes = hashes.iter().take(MAX_EQUIVALENT).map(|hash| String::from_utf8_lossy(hash));
+    hashes.filter_map(|hash| FileKey::parse(&hash).ok()).map(|key| key.0).collect()
 }
 
 /// Without the first, which is the compiler's name.

@@ -156,8 +156,7 @@ mod tests {
 
     fn is_fixed(job: &Job, program: &str) -> bool {
         let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
-        let toolchain =
-            Toolchain { program: program.to_owned(), system: Vec::new(), files: Vec::new() };
+        let toolchain = Toolchain { program: program.to_owned(), ..Toolchain::default() };
         let layout = Layout::of(job, &Inputs { files }, &toolchain, AbsolutePaths::Property);
         layout.expect("it has a place").fixed
     }

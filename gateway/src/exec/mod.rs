@@ -143,9 +143,9 @@ impl Exec {
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let config = self.config.as_ref();
-        let toolchain =
-            info_span!("platform").in_scope(|| toolchain::choose(job, self.worker.as_ref()))?;
-        let properties = toolchain::properties(job, config);
+        let toolchain = info_span!("platform")
+            .in_scope(|| toolchain::choose(job, &config.compilers, self.worker.as_ref()))?;
+        let properties = toolchain::properties(job, &toolchain, config);
         let inputs =
             inputs::gather(self, job, &toolchain, deadline.at_most(config.timeouts.inputs))
                 .instrument(info_span!("inputs", count = job.inputs.len()))

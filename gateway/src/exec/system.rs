@@ -144,7 +144,7 @@ mod tests {
             builtin.iter().map(|dir| (*dir).to_owned()).collect();
         let job = Job::parse(request, &crate::identity::Caller::default()).expect("a job");
         let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
-        let toolchain = Toolchain { program: String::new(), system: Vec::new(), files: Vec::new() };
+        let toolchain = Toolchain::default();
         let expected = expectations(&job, &Inputs { files }, &toolchain);
         let nothing = expected.into_iter().filter(|(_, expected)| *expected == Expected::Nothing);
         nothing.map(|(path, _)| path).collect()

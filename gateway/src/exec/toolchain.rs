@@ -7,6 +7,7 @@ use goma_common::Digest;
 use super::job::{Job, ToolKind};
 use crate::config::GatewayConfig;
 use crate::paths::AbsPath;
+use crate::platforms::CompilerEntry;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::{Properties, Sha256, WorkerFiles};
 
@@ -14,6 +15,7 @@ use crate::worker::{Properties, Sha256, WorkerFiles};
 const MAX_LINKS: usize = 40;
 
 /// The compiler of a job.
+#[derive(Default)]
 pub(crate) struct Toolchain {
     /// The first argument of the command: absolute for a system compiler, else relative to the cwd.
     pub(crate) program: String,
@@ -21,6 +23,10 @@ pub(crate) struct Toolchain {
     pub(crate) system: Vec<(String, Sha256)>,
     /// Files that are laid out in the tree.
     pub(crate) files: Vec<(AbsPath, Laid)>,
+    /// Arguments before those of the client.
+    pub(crate) arguments: Vec<String>,
+    /// Properties of the workers that have it.
+    pub(crate) properties: Vec<(String, String)>,
 }
 
 impl Toolchain {
@@ -37,12 +43,20 @@ pub(crate) enum Laid {
     Symlink { target: String },
 }
 
-/// Decides by what the client names. Pure but for the registry.
+/// Decides by what the client names: the compiler that it brings, else one of `compilers` that is as
+/// good, else one that the worker knows by its hash.
 ///
 /// # Errors
 /// [`Refusal::Impossible`] when the client names no toolchain and its compiler is not registered.
-pub(super) fn choose(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal> {
-    let Some(files) = &job.toolchain else { return registered(job, worker) };
+pub(super) fn choose(
+    job: &Job,
+    compilers: &[CompilerEntry],
+    worker: &dyn WorkerFiles,
+) -> Result<Toolchain, Refusal> {
+    let Some(files) = &job.toolchain else {
+        let listed = compilers.iter().find(|entry| entry.fits(job.compiler.wanted()));
+        return listed.map_or_else(|| registered(job, worker), |entry| Ok(of_list(job, entry)));
+    };
     let links: HashMap<&AbsPath, &str> = files
         .iter()
         .filter_map(|file| match &file.kind {
@@ -57,7 +71,7 @@ pub(super) fn choose(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, R
             ToolKind::Symlink { .. } => None,
         })
         .collect();
-    let mut toolchain = Toolchain { program: String::new(), system: Vec::new(), files: Vec::new() };
+    let mut toolchain = Toolchain::default();
     for file in files {
         if file.path.is_system() {
             let end = follow(&file.path, &links)?;
@@ -87,13 +101,27 @@ pub(super) fn choose(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, R
     Ok(toolchain)
 }
 
+/// A compiler of the operator's list. Whose hash is told must have it on the workers, too.
+fn of_list(job: &Job, entry: &CompilerEntry) -> Toolchain {
+    let is_target = |arg: &String| arg == "-target" || arg.starts_with("--target");
+    let target = &job.compiler.target;
+    let adds = entry.add_target && !target.is_empty() && !job.expanded_args.iter().any(is_target);
+    Toolchain {
+        program: entry.path.clone(),
+        system: entry.hash().map(|hash| (entry.path.clone(), hash)).into_iter().collect(),
+        files: Vec::new(),
+        arguments: adds.then(|| format!("--target={target}")).into_iter().collect(),
+        properties: entry.properties.clone().into_iter().collect(),
+    }
+}
+
 fn registered(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal> {
     let compiler = &job.compiler;
     match worker.registered_compiler(&compiler.name, &compiler.hash) {
         Some(path) => Ok(Toolchain {
             program: path.clone(),
             system: vec![(path, compiler.hash)],
-            files: Vec::new(),
+            ..Toolchain::default()
         }),
         None => impossible(format!(
             "{} with hash {} is not registered here: set GOMA_ARBITRARY_TOOLCHAIN_SUPPORT=true, \
@@ -116,9 +144,15 @@ fn follow(path: &AbsPath, links: &HashMap<&AbsPath, &str>) -> Result<AbsPath, Re
     impossible(format!("the symlinks of {path} lead round in a circle"))
 }
 
-/// The properties that choose a worker: the operator's, then the client's own, sorted by name.
-pub(super) fn properties(job: &Job, config: &GatewayConfig) -> Properties {
-    let mut properties = config.platform_properties.clone();
+/// The properties that choose a worker: those of the compiler, the operator's others, then the client's
+/// own, sorted by name.
+pub(super) fn properties(job: &Job, toolchain: &Toolchain, config: &GatewayConfig) -> Properties {
+    let mut properties = toolchain.properties.clone();
+    for (name, value) in &config.platform_properties {
+        if !properties.iter().any(|(known, _)| known == name) {
+            properties.push((name.clone(), value.clone()));
+        }
+    }
     for (name, value) in &job.properties {
         if !name.is_empty() && !properties.iter().any(|(known, _)| known == name) {
             properties.push((name.clone(), value.clone()));

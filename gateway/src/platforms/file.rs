@@ -1,4 +1,4 @@
-//! The file that lists platforms and backends, in TOML.
+//! The file that lists platforms, compilers and backends, in TOML; [`super::text_proto`] is the other form.
 //!
 //! ```toml
 //! [[platform]]
@@ -13,21 +13,28 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use goma_common::preset::{AbsolutePaths, OutputFields};
 use goma_common::{Code, Error, Result};
 use serde::{Deserialize, Deserializer, de};
 
+use super::compiler::CompilerEntry;
+use super::text_proto;
+use crate::text_form::is_text_proto;
 use crate::toml_error;
 
 /// What the file says.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExecConfig {
     /// Platforms, in the order in which they are tried.
     #[serde(default, rename = "platform")]
     pub platforms: Vec<PlatformEntry>,
+    /// Compilers that the workers have, for clients that do not bring theirs; the first that fits.
+    #[serde(default, rename = "compiler")]
+    pub compilers: Vec<CompilerEntry>,
     /// Backends by name: each key is a flag, without its dashes.
     #[serde(default, rename = "backend")]
     pub backends: BTreeMap<String, toml::Table>,
@@ -66,14 +73,27 @@ impl ExecConfig {
         Self::parse(&text).map_err(|why| invalid(&why))
     }
 
+    /// The compilers of a file, if there is one.
+    #[must_use]
+    pub fn compilers(file: Option<&Self>) -> Arc<[CompilerEntry]> {
+        file.map(|file| file.compilers.as_slice()).unwrap_or_default().into()
+    }
+
     /// Reads its text.
     ///
     /// # Errors
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if is_text_proto(text) {
+            return text_proto::parse(text);
+        }
         let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
-        if config.platforms.is_empty() {
-            return Err("it lists no [[platform]]".to_owned());
+        if config.platforms.is_empty() && config.compilers.is_empty() {
+            return Err("it lists no [[platform]] and no [[compiler]]".to_owned());
+        }
+        for (compiler, number) in config.compilers.iter().zip(1..) {
+            let checked = compiler.check();
+            checked.map_err(|(key, why)| format!("compiler {number}: {key}: {why}"))?;
         }
         for (platform, number) in config.platforms.iter().zip(1..) {
             if platform.dimensions.is_empty() {

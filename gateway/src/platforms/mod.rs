@@ -1,9 +1,12 @@
 //! Several kinds of workers: which of them a request is for, and where they are.
 //!
-//! [`file`] reads them, [`backend`] what it says of a backend; here is the choice.
+//! [`file`] reads them, in two forms, [`backend`] what it says of a backend, and [`compiler`] is one that
+//! workers have; here is the choice.
 
 mod backend;
+pub(crate) mod compiler;
 mod file;
+mod text_proto;
 
 use std::collections::HashMap;
 
@@ -17,6 +20,7 @@ use crate::exec::Exec;
 use crate::place::Place;
 
 pub use backend::entry;
+pub use compiler::CompilerEntry;
 pub use file::{ExecConfig, PlatformEntry};
 
 /// Dimensions of a request that an answer names.
@@ -44,6 +48,7 @@ pub fn placed(
     mut open: impl FnMut(&str, &Table) -> Result<(Place, Traits)>,
 ) -> Result<Vec<Platform>> {
     let Some(file) = file else { return Ok(Vec::new()) };
+    let compilers = ExecConfig::compilers(Some(&file));
     let mut places = HashMap::new();
     for (name, table) in &file.backends {
         let place = open(name, table).map_err(|error| match error.message.contains("[backend.") {
@@ -57,7 +62,10 @@ pub fn placed(
         let traits = place.map_or(own, |(_, traits)| traits);
         Platform {
             dimensions: platform.dimensions.clone(),
-            config: args.platform_config(traits, platform),
+            config: GatewayConfig {
+                compilers: compilers.clone(),
+                ..args.platform_config(traits, platform)
+            },
             place: place.map(|(place, _)| place.clone()),
         }
     });

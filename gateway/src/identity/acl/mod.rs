@@ -73,7 +73,7 @@ impl Acl {
     /// # Errors
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let groups = match text_proto::is_one(text) {
+        let groups = match crate::text_form::is_text_proto(text) {
             true => text_proto::groups(text),
             false => toml::groups(text),
         };

@@ -15,14 +15,6 @@ use super::{BackendAccount, Group};
 /// The original's name for the server's own account.
 const DEFAULT: &str = "default";
 
-/// Whether a file is one, by its first words: TOML has a table or a `key =` there. Pure.
-pub(super) fn is_one(text: &str) -> bool {
-    let mut lines = text.lines().map(str::trim_start);
-    let first = lines.find(|line| !line.is_empty() && !line.starts_with('#')).unwrap_or("");
-    let rest = first.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
-    rest.len() < first.len() && rest.trim_start().starts_with(['{', ':', '<'])
-}
-
 /// The groups of a file. As there, a group without a service account has its users' own tokens passed
 /// on.
 ///
@@ -58,7 +50,6 @@ mod tests {
                     service_account: \"farm\"\n>\n\
                     groups { id: \"guests\" domains: \"z\" }\n\
                     groups { id: \"own\" domains: \"w\" service_account: \"default\" }\n";
-        assert!(is_one(text));
         let groups = groups(text).expect("it is right");
         let ids: Vec<&str> = groups.iter().map(|group| group.id.as_str()).collect();
         assert_eq!(ids, ["out", "in", "guests", "own"]);
@@ -80,13 +71,5 @@ mod tests {
             let told = groups(text).expect_err("wrong");
             assert!(told.contains(&format!("line {line}")) && told.contains(why), "{told}");
         }
-    }
-
-    #[test]
-    fn toml_is_told_from_it() {
-        for text in ["[[group]]\nid = \"a\"\n", "# x\ngroup = []\n", "", "group.a = 1"] {
-            assert!(!is_one(text), "{text:?}");
-        }
-        assert!(is_one("groups{id:\"a\"}") && is_one("# x\n groups: {"));
     }
 }

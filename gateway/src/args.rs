@@ -55,7 +55,7 @@ struct CompileArgs {
     #[arg(long, env = "GOMA_GATEWAY_PLATFORM_PROPERTY", value_delimiter = '\n', value_name = "NAME=VALUE", value_parser = pair)]
     platform_property: Vec<(String, String)>,
     /// How compiles whose result holds absolute paths are met [default: property with an embedded
-    /// backend in a sandbox, else the preset's]
+    /// backend in a sandbox, rewrite with one that has none, else the preset's]
     #[arg(long, env = "GOMA_GATEWAY_ABSOLUTE_PATHS", value_enum)]
     absolute_paths: Option<AbsolutePaths>,
     /// The fields by which outputs are asked for [default: the preset's]

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::placing::Placing;
 use crate::command::{self, INCLUDE_VARIABLES};
 use crate::paths::AbsPath;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, impossible};
 
 /// Where the client's `/` stands on the worker.
 #[derive(Clone, Debug)]
@@ -46,9 +46,15 @@ impl Sysroot {
         let prefix = &self.prefix;
         let has = |flag: &str| job.expanded_args.iter().any(|arg| arg == flag);
         let gcc = command::is_gcc(&job.compiler.name);
+        if let Some(flag) = command::recording_flag(gcc, &job.tokens) {
+            return impossible(format!(
+                "the worker's system files are others than the client's, and {flag} would tell where \
+                 those were put"
+            ));
+        }
         let mut args = Vec::with_capacity(job.expanded_args.len() + 24);
         // Without debug information, which would name the flag, real paths can be forbidden.
-        if gcc && !self.fixed && !self.rewritten && !has("-frecord-gcc-switches") {
+        if gcc && !self.fixed && !self.rewritten {
             args.push("-fno-canonical-system-headers".to_owned());
         }
         if !has("-nostdinc") {
@@ -168,7 +174,6 @@ mod tests {
         };
         assert!(forbids(false, "gcc -c a.c"));
         assert!(!forbids(false, "clang -c a.c"));
-        assert!(!forbids(false, "gcc -frecord-gcc-switches -c a.c"));
         assert!(!forbids(true, "gcc -g -c a.c"));
     }
 

@@ -11,6 +11,8 @@ mod mode;
 mod project;
 mod worker_failures;
 
+use std::path::Path;
+
 use cases::{CASES, Case, Of};
 use goma_loadtest::Client;
 use mode::Mode;
@@ -24,7 +26,8 @@ const COMPILERS: [&str; 4] = ["gcc", "g++", "clang", "clang++"];
 /// All of it takes minutes with a backend that starts slowly; one case in so many shows the rest.
 const SAMPLE: usize = 4;
 
-async fn matrix(program: &Program, mode: Mode, every: usize) {
+/// `sent` is whether the client's headers of the system have to go along.
+async fn matrix(program: &Program, mode: Mode, sent: bool, every: usize) {
     let compilers = COMPILERS.into_iter().filter(|compiler| support::has_program(compiler));
     let mut wrong = Vec::new();
     let (mut equal, mut refused) = (0, 0);
@@ -37,7 +40,7 @@ async fn matrix(program: &Program, mode: Mode, every: usize) {
             Of::Clang => compiler.starts_with("clang"),
         });
         for case in mine.step_by(every) {
-            match one(&client, &project, compiler, case, mode).await {
+            match one(&client, &project, compiler, case, (mode, sent)).await {
                 Ok(true) => equal += 1,
                 Ok(false) => refused += 1,
                 Err(why) => wrong.push(format!("{compiler}, {}: {why}", case.name)),
@@ -55,7 +58,7 @@ async fn one(
     project: &Project,
     compiler: &str,
     case: &Case,
-    mode: Mode,
+    (mode, sent): (Mode, bool),
 ) -> Result<bool, String> {
     let suffix = if compiler.ends_with("++") { "cc" } else { "c" };
     let compile = project.compile(compiler, case.line, suffix);
@@ -74,7 +77,7 @@ async fn one(
         assert!(objects[0] != objects[1], "{}", case.name);
     }
     let told = outcome.failure.map(|why| format!("{why} {:?}", outcome.error_messages));
-    match (case.refusal(compiler, mode), told) {
+    match (case.refusal(compiler, mode, sent), told) {
         (Some(why), Some(told)) if told.contains(why) => Ok(false),
         (Some(why), told) => Err(format!("not refused with {why:?} but {told:?}")),
         (None, Some(told)) => Err(format!("refused: {told}")),
@@ -86,33 +89,50 @@ async fn one(
 async fn under_the_clients_own_path() {
     let dir = temp_dir();
     let program = Program::proxy(dir.path(), &[Mode::Property.flag()]).await;
-    matrix(&program, Mode::Property, 1).await;
+    matrix(&program, Mode::Property, false, 1).await;
 }
 
 #[tokio::test]
 async fn in_a_directory_that_nobody_knows() {
     let dir = temp_dir();
     let program = Program::proxy(dir.path(), &[Mode::Rewrite.flag()]).await;
-    matrix(&program, Mode::Rewrite, 1).await;
+    matrix(&program, Mode::Rewrite, false, 1).await;
 }
 
-async fn with_casd(mode: Mode) {
+async fn with_casd(mode: Mode, include: Option<&Path>) {
     let dir = temp_dir();
-    let Some(casd) = Casd::start(dir.path(), None).await else { return };
+    let Some(casd) = Casd::start(dir.path(), include).await else { return };
     let remote = format!("--remoteexec-addr=127.0.0.1:{}", casd.port);
     let args = ["--backend-preset=casd", "--insecure-remoteexec", &remote, mode.flag()];
     let program = Program::proxy(dir.path(), &args).await;
     program.ready().await;
-    matrix(&program, mode, SAMPLE).await;
+    matrix(&program, mode, include.is_some(), SAMPLE).await;
     casd.stop().await;
 }
 
 #[tokio::test]
 async fn in_the_root_of_another_backend() {
-    with_casd(Mode::Chroot).await;
+    with_casd(Mode::Chroot, None).await;
 }
 
 #[tokio::test]
 async fn in_a_directory_of_another_backend() {
-    with_casd(Mode::Rewrite).await;
+    with_casd(Mode::Rewrite, None).await;
+}
+
+/// A worker whose headers of the system are no headers at all.
+fn useless_headers() -> tempfile::TempDir {
+    let include = temp_dir();
+    std::fs::write(include.path().join("stdio.h"), "#error the worker's own\n").expect("written");
+    include
+}
+
+#[tokio::test]
+async fn with_the_clients_headers_in_a_directory_of_another_backend() {
+    with_casd(Mode::Rewrite, Some(useless_headers().path())).await;
+}
+
+#[tokio::test]
+async fn with_the_clients_headers_in_the_root_of_another_backend() {
+    with_casd(Mode::Chroot, Some(useless_headers().path())).await;
 }

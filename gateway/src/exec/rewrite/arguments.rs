@@ -13,6 +13,9 @@ impl Rewrite {
     pub(in crate::exec) fn arguments(&self, args: &[String]) -> Result<Vec<String>, Refusal> {
         let tokens = command::parse(args);
         let mut placed = Vec::with_capacity(args.len() + 8);
+        if let Some(flag) = command::recording_flag(self.gcc, &tokens) {
+            return told(flag);
+        }
         let coverage = tokens.iter().any(is_coverage);
         if self.gcc {
             placed.extend(self.maps(coverage));
@@ -39,7 +42,7 @@ impl Rewrite {
         }
         match token {
             Token::Operand(name) => Ok(Token::Operand(self.path(name))),
-            Token::Flag { flag, value, meaning: Meaning::Absolute | Meaning::Recorded, .. } => {
+            Token::Flag { flag, value, meaning: Meaning::Absolute, .. } => {
                 let value = value.as_deref().unwrap_or("");
                 told(&format!("{flag}{value}"))
             }

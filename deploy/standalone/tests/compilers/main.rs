@@ -9,6 +9,7 @@ mod cases;
 mod debugging;
 mod mode;
 mod project;
+mod sizes;
 mod worker_failures;
 
 use std::path::Path;

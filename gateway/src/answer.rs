@@ -12,6 +12,9 @@ use crate::outcome::{Contents, Outcome};
 use crate::refusal::Refusal;
 use crate::room::Taken;
 
+/// The number of the last attempt of a stock client, which begins with 0.
+const LAST_RETRY: i32 = 4;
+
 /// What the log and the answer tell of a request.
 pub(crate) struct Described {
     compiler: String,
@@ -48,9 +51,15 @@ impl Described {
 
     /// One line a person can read.
     pub(crate) fn log(&self, ended: &Result<Outcome, Refusal>, took: Duration) {
+        let retry = self.retry;
         let end = match ended {
             Ok(outcome) if outcome.cached => format!("hit, exit {}", outcome.exit_status),
             Ok(outcome) => format!("ran, exit {}", outcome.exit_status),
+            Err(Refusal::Missing(names)) if retry >= LAST_RETRY => format!(
+                "needs {} inputs, and its client gives it up: more was new than a compile can send; \
+                 `goma-loadtest preload` puts a tree in place beforehand",
+                names.len()
+            ),
             Err(Refusal::Missing(names)) => format!("needs {} inputs", names.len()),
             Err(Refusal::Impossible(why)) => format!("refused: {why}"),
             Err(Refusal::Failed(error)) => format!("failed: {error}"),
@@ -59,7 +68,7 @@ impl Described {
         // Both are the client's words: nothing in them may end a line.
         let (compiler, output) = (self.compiler.escape_debug(), self.output.escape_debug());
         let line = format!("{compiler} {output}: {end}");
-        let (retry, client, build) = (self.retry, &self.proxy, &self.build);
+        let (client, build) = (&self.proxy, &self.build);
         match ended {
             Err(Refusal::Failed(_)) => {
                 tracing::error!(ms, inputs, embedded, retry, client, build, "{line}");
@@ -70,6 +79,9 @@ impl Described {
             Ok(outcome) => {
                 let paths = outcome.paths;
                 tracing::info!(ms, inputs, embedded, retry, client, build, paths, "{line}");
+            }
+            Err(Refusal::Missing(_)) if retry >= LAST_RETRY => {
+                tracing::warn!(ms, inputs, embedded, retry, client, build, "{line}");
             }
             Err(Refusal::Missing(_)) => {
                 tracing::info!(ms, inputs, embedded, retry, client, build, "{line}");

@@ -12,6 +12,7 @@ use goma_loadtest::{ClientConfig, Compile, Error, Result, Server};
 use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
 use crate::conformance_verb::ConformanceArgs;
+use crate::preload_verb::PreloadArgs;
 use crate::simulate_verb::SimulateArgs;
 use crate::token_service_verb::TokenServiceArgs;
 
@@ -36,6 +37,8 @@ pub(crate) enum Verb {
     Herd(HerdArgs),
     /// Builds over and over on a cluster of its own while parts of it fail, and checks each object
     Chaos(ChaosArgs),
+    /// Puts directories of files on a server before any compile needs them, skipping what it has
+    Preload(PreloadArgs),
     /// Plays a day of a large fleet in virtual time, and tells what it asks of shards and backend
     Simulate(SimulateArgs),
     /// Asks a Remote Execution server what it can do, and tells whether a Goma server can use it

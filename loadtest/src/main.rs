@@ -4,6 +4,7 @@ mod args;
 mod chaos_verb;
 mod cluster_verbs;
 mod conformance_verb;
+mod preload_verb;
 mod simulate_verb;
 mod token_service_verb;
 
@@ -28,6 +29,7 @@ async fn main() -> ExitCode {
         Verb::Chaos(args) => chaos_verb::run(args).await,
         Verb::Cluster(args) => cluster_verbs::run(args).await,
         Verb::Conformance(args) => conformance_verb::run(*args).await,
+        Verb::Preload(args) => preload_verb::run(args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
         Verb::TokenService(args) => token_service_verb::run(args).await,
     };

@@ -271,7 +271,9 @@ fn reaches_no_system_file(planned: &Planned) {
         return;
     };
     let is_system = |name: &str| job.cwd.walk(name).is_ok_and(|walked| walked.path.is_system());
-    for token in command::parse(&command.arguments[1..]) {
+    // Behind the program, and behind `env` and what is for it.
+    let behind = if command.arguments[0] == *program { 1 } else { 4 };
+    for token in command::parse(&command.arguments[behind..]) {
         match (&token, token.path()) {
             (_, Some(("-B" | "-L" | "--gcc-toolchain=" | "-fuse-ld=" | "-o" | "-MF", _))) => {}
             (_, Some((flag, value))) => assert!(!is_system(value), "{flag} {value}"),

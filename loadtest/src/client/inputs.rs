@@ -119,7 +119,7 @@ fn file(contents: Bytes) -> FileBlob {
     }
 }
 
-fn manifest(hashed: &Hashed) -> FileBlob {
+pub(super) fn manifest(hashed: &Hashed) -> FileBlob {
     FileBlob {
         blob_type: Some(BlobType::FileMeta.into()),
         file_size: i64::try_from(hashed.size).ok(),

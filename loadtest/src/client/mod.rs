@@ -4,7 +4,7 @@
 //! `options`, `language`, `response_file`, `compiler`, `toolchain`, `scan` and `depfile` find out
 //! what to send, which makes a `job`; `files`, `embed` and `inputs` decide how; `request` puts it
 //! together; `attempts` is the loop that sends it, with `store` for large inputs; `outputs` and
-//! `lookup` take the results. [`Client`], in `process`, is what all compiles share.
+//! `lookup` take the results. `preload` sends files before any compile does. [`Client`], in `process`, is what all compiles share.
 
 mod attempts;
 mod blocking;
@@ -22,6 +22,7 @@ mod lookup;
 mod options;
 mod outcome;
 mod outputs;
+mod preload;
 mod prepared;
 mod process;
 mod request;
@@ -33,5 +34,6 @@ mod toolchain;
 pub use compile::Compile;
 pub use config::ClientConfig;
 pub use outcome::{Outcome, WrittenFile};
+pub use preload::Preloaded;
 pub use prepared::Prepared;
 pub use process::Client;

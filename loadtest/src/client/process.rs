@@ -92,6 +92,10 @@ impl Client {
         Ok(Prepared { job, cache_policy, scan_time: started.elapsed() })
     }
 
+    pub(super) fn process(&self) -> &Process {
+        &self.process
+    }
+
     /// Compiles what was prepared.
     pub async fn send(&self, prepared: Prepared) -> Outcome {
         let process = &self.process;

@@ -3,7 +3,7 @@
 //! | stage | file | what it does |
 //! |---|---|---|
 //! | admit | `admission.rs` | room for the request, before its body is read |
-//! | job | [`job`] | the request, validated; Goma types end here |
+//! | job | [`job`] | the request, validated; Goma types end here; [`fields`] has the bounds |
 //! | platform | [`toolchain`] | which compiler, where; which workers |
 //! | inputs | [`inputs`] | file keys to digests; what came along is stored; what is missing is named |
 //! | tree | [`tree`] | Merkle directories under the input root; [`directory`] writes each |
@@ -25,6 +25,7 @@ mod cached;
 mod directory;
 mod ensure;
 mod execute;
+mod fields;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod inputs;

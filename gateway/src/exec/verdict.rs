@@ -15,17 +15,18 @@ const NOT_FOUND: i32 = 127;
 /// The largest that a signal makes: 128 and 64 of them.
 const LAST_SIGNAL: i32 = 192;
 const SIGKILL: i32 = 9;
+/// How `env` begins what it says of itself; no compiler does.
+const ENV: [&[u8]; 2] = [b"env: ", b"/usr/bin/env: "];
 
 /// Why the client should compile by itself what ended so on a worker; `None` where the status is the
 /// compiler's own.
 pub(super) fn of_the_worker(program: &str, exit_status: i32, stderr: &[u8]) -> Option<String> {
+    // One that does not know our flags has a number of its own for that.
+    let begun = exit_status == 0 || !ENV.iter().any(|env| stderr.starts_with(env));
     let why = match exit_status {
+        _ if !begun => not_begun(),
         OUT_OF_TIME => format!("the worker gave {program} too little time"),
-        NOT_BEGUN => {
-            "the worker could not begin the compile: for absolute paths it needs /proc and \
-                      coreutils 8.28, else the server --absolute-paths refuse"
-                .to_owned()
-        }
+        NOT_BEGUN => not_begun(),
         NO_PROGRAM => format!("the worker cannot run {program}"),
         NOT_FOUND => format!("the worker has no {program}"),
         129..=LAST_SIGNAL => of_signal(program, exit_status - 128),
@@ -36,6 +37,12 @@ pub(super) fn of_the_worker(program: &str, exit_status: i32, stderr: &[u8]) -> O
     let last = told.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no word of it");
     let last: String = last.chars().take(300).collect();
     Some(format!("{why} (exit status {exit_status}): {last}"))
+}
+
+fn not_begun() -> String {
+    "the worker could not begin the compile: for absolute paths it needs /proc and coreutils 8.28, else \
+     the server --absolute-paths refuse"
+        .to_owned()
 }
 
 fn of_signal(program: &str, signal: i32) -> String {
@@ -54,6 +61,13 @@ mod tests {
         for status in [0, 1, 2, 4, 70, 123, 128, 193, 254, 255] {
             assert_eq!(of_the_worker("gcc", status, b"a.c:1: error"), None, "{status}");
         }
+    }
+
+    #[test]
+    fn an_env_that_does_not_know_a_flag_is_no_compiler() {
+        let why = of_the_worker("gcc", 1, b"env: unrecognized option: chdir=/proc/self/cwd\n");
+        assert!(why.is_some_and(|why| why.contains("coreutils 8.28")));
+        assert_eq!(of_the_worker("gcc", 0, b"env: a warning"), None);
     }
 
     #[test]

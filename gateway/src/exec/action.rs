@@ -128,7 +128,7 @@ impl Plan {
             .collect();
         let program = match &rewrite {
             None => vec![toolchain.program.clone()],
-            Some(rewrite) => rewrite.program(&toolchain.program)?,
+            Some(rewrite) => rewrite.program(toolchain)?,
         };
         let command = CommandBlob {
             arguments: [program, toolchain.arguments.clone(), args].concat(),

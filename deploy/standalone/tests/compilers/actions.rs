@@ -55,7 +55,7 @@ async fn a_compile_has_one_digest_whoever_asks_in_whatever_order_in_every_releas
         (
             Mode::Rewrite,
             true,
-            "4783ee308cf9ea10f4465581d1f80ceb675725cce63d18f5feb60d872a051e35/148",
+            "bf39323b7f85f84879c6cd4b2aa2c69fa5b0d7044e54983f65454641773ccb10/148",
         ),
     ] {
         let (one, other) = (temp_dir(), temp_dir());

@@ -8,6 +8,7 @@ mod actions;
 mod cases;
 mod debugging;
 mod mode;
+mod own_compiler;
 mod project;
 mod sizes;
 mod worker_failures;

@@ -12,6 +12,7 @@ mod restore;
 
 use super::job::Job;
 use super::layout::Layout;
+use super::toolchain::{Laid, Toolchain};
 use crate::command::{self, INCLUDE_VARIABLES};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
@@ -62,14 +63,30 @@ impl Rewrite {
     /// The command: a program, with `PWD` as it is to be and not as a worker sets it. Where there is no
     /// `/proc` it fails before anything is compiled, with a status that [`super::verdict`] knows.
     ///
+    /// A compiler of the user's finds its own headers by its real path, which would be the worker's,
+    /// unless it is told not to.
+    ///
     /// # Errors
-    /// [`Refusal::Impossible`] for a program that `env` would take for a variable.
-    pub(super) fn program(&self, program: &str) -> Result<Vec<String>, Refusal> {
+    /// [`Refusal::Impossible`] for a program that `env` would take for a variable, and for one that is a
+    /// link, whose target is found by its real path in any case.
+    pub(super) fn program(&self, toolchain: &Toolchain) -> Result<Vec<String>, Refusal> {
+        let program = &toolchain.program;
         if program.contains('=') {
             return impossible(format!("the compiler {program} has a `=` in its path"));
         }
         let env = ["/usr/bin/env".to_owned(), format!("--chdir={CWD}"), format!("PWD={CWD}")];
-        Ok(env.into_iter().chain([self.path(program)]).collect())
+        let mut words: Vec<String> = env.into_iter().chain([self.path(program)]).collect();
+        let path = self.cwd.walk(program).map(|walked| walked.path);
+        let Some(path) = path.ok().filter(|path| !path.is_system()) else { return Ok(words) };
+        let laid = toolchain.files.iter().find(|(file, _)| *file == path);
+        if matches!(laid, Some((_, Laid::Symlink { .. }))) {
+            return impossible(format!(
+                "the compiler {path} is a symbolic link, so that its own headers would be told by \
+                 paths of the worker"
+            ));
+        }
+        words.push("-no-canonical-prefixes".to_owned());
+        Ok(words)
     }
 
     /// As a layout asks for it.
@@ -147,6 +164,27 @@ mod tests {
         let mut job = job("gcc -c a.c", &[]);
         job.cwd = "/home/d".repeat(MAX_UPS + 1).as_str().pipe();
         assert!(matches!(Rewrite::new(&job, &root), Err(Refusal::Impossible(_))));
+    }
+
+    #[test]
+    fn a_compiler_of_the_users_is_not_asked_for_its_real_path() {
+        let program = |program: &str, links: &[&str]| {
+            let link =
+                |path: &&str| (path.pipe(), Laid::Symlink { target: "elsewhere".to_owned() });
+            let files = links.iter().map(link).collect();
+            let toolchain =
+                Toolchain { program: program.to_owned(), files, ..Toolchain::default() };
+            rewrite("gcc -c a.c").program(&toolchain).map(|words| words[3..].join(" "))
+        };
+        assert_eq!(program("/usr/bin/gcc", &[]).expect("one"), "/usr/bin/gcc");
+        let own = "/proc/self/./cwd/../tc/gcc -no-canonical-prefixes";
+        assert_eq!(program("/home/u/tc/gcc", &[]).expect("one"), own);
+        assert_eq!(
+            program("../tc/gcc", &["/home/u/tc/cc"]).expect("one"),
+            "../tc/gcc -no-canonical-prefixes"
+        );
+        assert!(matches!(program("../tc/gcc", &["/home/u/tc/gcc"]), Err(Refusal::Impossible(_))));
+        assert!(matches!(program("/home/u/a=b/gcc", &[]), Err(Refusal::Impossible(_))));
     }
 
     /// A text as a path, in a chain.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use crate::error::Error;
+use crate::telemetry::{Telemetry, TelemetryArgs};
 
 /// Why a program ends other than well.
 #[derive(Debug)]
@@ -45,26 +46,35 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Runs the program `name` to its end, with logs at `filter` ([`crate::telemetry::init`]) and as many open
-/// files as it is allowed, and says on standard error why it could not.
+/// Runs the program `name` to its end, telling of it as the flags say and with as many open files as it
+/// is allowed, and says on standard error why it could not.
 pub fn run(
-    name: &str,
-    filter: &str,
+    name: &'static str,
+    telemetry: &TelemetryArgs,
     program: impl Future<Output = Result<(), Failure>>,
 ) -> ExitCode {
-    let ended = crate::telemetry::init(filter).map_err(Failure::Configuration).and_then(|()| {
-        crate::open_files::raise();
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .enable_all()
-            .build()
-            .map_err(Failure::start)?;
-        runtime.block_on(program)
-    });
-    match ended {
+    match within(name, telemetry, program) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{name}: {failure}");
             failure.exit_code()
         }
     }
+}
+
+fn within(
+    name: &'static str,
+    telemetry: &TelemetryArgs,
+    program: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    crate::open_files::raise();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::start)?;
+    let telemetry = {
+        let _runtime = runtime.enter();
+        Telemetry::start(name, telemetry).map_err(Failure::Configuration)?
+    };
+    let ended = runtime.block_on(program);
+    telemetry.end();
+    ended
 }

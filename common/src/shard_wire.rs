@@ -14,6 +14,7 @@ use crate::entry::{FileEntry, View};
 use crate::error::{Code, Error, Result};
 use crate::file_key::FileKey;
 use crate::reapi::Executed;
+use crate::shard_status::ShardStatus;
 
 /// The header of a call, 16 hexadecimal digits, that tells whose facts it is about; without it those
 /// that all have in common.
@@ -151,6 +152,30 @@ pub fn outcome(message: proto::Outcome) -> Result<Result<Executed>> {
             Ok(Err(Error { missing: missing?, ..Error::new(code, failure.message) }))
         }
         None => Err(damaged("an outcome")),
+    }
+}
+
+/// How a shard says that it is; its name and weight are known from elsewhere.
+#[must_use]
+pub fn status(status: proto::StatusResponse) -> ShardStatus {
+    ShardStatus {
+        up: true,
+        facts: status.facts,
+        uptime: status.uptime_seconds,
+        breaker_open: status.breaker_open,
+        counts: status.count.into_iter().collect(),
+        ..ShardStatus::default()
+    }
+}
+
+/// How a shard is, for the wire.
+#[must_use]
+pub fn status_message(status: ShardStatus) -> proto::StatusResponse {
+    proto::StatusResponse {
+        facts: status.facts,
+        uptime_seconds: status.uptime,
+        breaker_open: status.breaker_open,
+        count: status.counts.into_iter().collect(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::digest::Digest;
 use crate::entry::FileEntry;
 use crate::error::Result;
 use crate::file_key::FileKey;
+use crate::shard_status::ShardStatus;
 use crate::tenant::Tenant;
 use crate::turn::Turn;
 
@@ -92,6 +93,12 @@ pub trait Shards: Send + Sync {
     /// # Errors
     /// When the owners cannot be told within the deadline.
     async fn forget(&self, digests: &[Digest], deadline: Deadline) -> Result<()>;
+
+    /// How each of them is, for whoever looks. One that does not tell in time is told of as such.
+    async fn status(&self, deadline: Deadline) -> Vec<ShardStatus> {
+        let _ = deadline;
+        Vec::new()
+    }
 
     /// The same shards as this tenant sees them: with file keys, presence and running actions of its
     /// own. Contents are those of all, and are reached by nothing else.

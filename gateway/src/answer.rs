@@ -11,6 +11,7 @@ use crate::file_blob;
 use crate::outcome::{Contents, Outcome};
 use crate::refusal::Refusal;
 use crate::room::Taken;
+use crate::trail::{End, Told, note};
 
 /// The number of the last attempt of a stock client, which begins with 0.
 const LAST_RETRY: i32 = 4;
@@ -45,8 +46,32 @@ impl Described {
 
     /// The answer to a request that is refused before anything was done for it; logged.
     pub(crate) fn refused(&self, why: String) -> ExecResp {
-        self.log(&Err(Refusal::Impossible(why.clone())), Duration::ZERO);
+        let ended = Err(Refusal::Impossible(why.clone()));
+        self.log(&ended, Duration::ZERO);
+        note(|told| self.note(&ended, told));
         bad_request(why, self)
+    }
+
+    /// Notes how a compile ended.
+    pub(crate) fn note(&self, ended: &Result<Outcome, Refusal>, told: &mut Told) {
+        told.compiler.clone_from(&self.compiler);
+        told.output.clone_from(&self.output);
+        told.client.clone_from(&self.proxy);
+        told.build.clone_from(&self.build);
+        (told.inputs, told.embedded, told.retry) = (self.inputs, self.embedded, self.retry);
+        told.end = match ended {
+            Ok(outcome) => {
+                told.worker.queued = between(outcome.queued, outcome.started);
+                told.worker.ran = between(outcome.started, outcome.completed);
+                match outcome.cached {
+                    true => End::Hit { exit: outcome.exit_status },
+                    false => End::Ran { exit: outcome.exit_status },
+                }
+            }
+            Err(Refusal::Missing(names)) => End::Missing(names.len()),
+            Err(Refusal::Impossible(why)) => End::Refused(why.clone()),
+            Err(Refusal::Failed(error)) => End::Failed(error.to_string()),
+        };
     }
 
     /// One line a person can read.
@@ -148,6 +173,15 @@ fn told(what: &Described) -> ExecResp {
 /// With exit status 0 the client would take a message for success.
 fn not_run() -> ExecResult {
     ExecResult { exit_status: Some(-1), ..Default::default() }
+}
+
+/// From one moment to a later one, as far as both are known.
+fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
+    let moment = |time: Timestamp| {
+        let seconds = u64::try_from(time.seconds).ok()?;
+        Some(Duration::new(seconds, u32::try_from(time.nanos).ok()?.min(999_999_999)))
+    };
+    moment(to?)?.checked_sub(moment(from?)?)
 }
 
 fn timestamp(time: Timestamp) -> prost_types::Timestamp {

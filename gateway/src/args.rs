@@ -1,11 +1,12 @@
 //! The flags of a gateway, wherever it runs: `remoteexec_proxy` has the same.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use goma_common::admin::{Admin, AdminArgs};
 use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
 use goma_common::print_config::Derived;
 use goma_common::program::Failure;
@@ -19,6 +20,8 @@ use crate::peer::PeerArgs;
 use crate::platforms::{ExecConfig, PlatformEntry};
 use crate::server::Port;
 
+/// The port for operators, where no other is named.
+const ADMIN: u16 = 9190;
 /// The platform property that says which system a worker runs.
 const OS_FAMILY: &str = "OSFamily";
 
@@ -27,6 +30,8 @@ const OS_FAMILY: &str = "OSFamily";
 pub struct GatewayArgs {
     #[command(flatten)]
     access: IdentityArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
     #[command(flatten)]
     tls: ServerTlsArgs,
     #[command(flatten)]
@@ -131,6 +136,14 @@ impl GatewayArgs {
     pub fn port(&self) -> Result<Port, Failure> {
         let tls = self.tls.open(&["h2", "http/1.1"]).map_err(Failure::configuration)?;
         Ok(Port { tls, proxies: Arc::new(self.peer.proxies()?) })
+    }
+
+    /// The port for operators.
+    ///
+    /// # Errors
+    /// When the address that was asked for cannot be bound.
+    pub async fn admin(&self) -> Result<Admin, Failure> {
+        Admin::bind(&self.admin, SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN))).await
     }
 
     /// What follows from the backend's preset, for whoever prints the configuration.

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::telemetry::{self, TelemetryArgs};
 use goma_common::tls::PeerTlsArgs;
 
 use crate::args::GatewayArgs;
@@ -25,7 +26,7 @@ use crate::ring::{MemberList, NamedShard};
 #[derive(Debug, Parser)]
 #[command(
     name = "goma-gateway",
-    version,
+    version = telemetry::version(),
     max_term_width = 100,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
@@ -41,9 +42,9 @@ pub struct Cli {
         value_name = "ADDR:PORT"
     )]
     pub(crate) listen: SocketAddr,
-    /// What is logged, in the syntax of RUST_LOG
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
-    pub log: String,
+    /// What it tells of itself.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
     /// Print what the flags, the environment and the preset come down to, and end
     #[arg(long)]
     pub(crate) print_config: bool,

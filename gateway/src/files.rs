@@ -9,6 +9,7 @@ use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Vie
 use quick_cache::sync::Cache;
 
 use crate::file_blob::VerifiedBlob;
+use crate::metrics;
 use crate::place::Place;
 
 /// Keys and contents of files, for Exec, StoreFile and LookupFile alike.
@@ -50,6 +51,7 @@ impl Files {
     pub(crate) fn mismatch(&self, why: &str) {
         let total = self.mismatches.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(why, total, "refused contents");
+        metrics::mismatch();
     }
 
     /// Has an output where clients ask for it.
@@ -77,14 +79,19 @@ impl Files {
     ) -> Result<Vec<Option<FileEntry>>> {
         let mut entries: Vec<_> = keys.iter().map(|key| self.keys.get(key)).collect();
         let unknown: Vec<usize> = (0..keys.len()).filter(|&at| entries[at].is_none()).collect();
+        metrics::keys("gateway", keys.len() - unknown.len());
         if unknown.is_empty() {
             return Ok(entries);
         }
         let asked: Vec<FileKey> = unknown.iter().map(|&at| keys[at]).collect();
+        let mut known = 0;
         for (at, entry) in unknown.into_iter().zip(self.shards.resolve(&asked, deadline).await?) {
             self.remember(keys[at], entry.as_ref());
+            known += usize::from(entry.is_some());
             entries[at] = entry;
         }
+        metrics::keys("shard", known);
+        metrics::keys("unknown", asked.len() - known);
         Ok(entries)
     }
 

@@ -22,6 +22,8 @@ use crate::platforms::Platform;
 use crate::room::Taken;
 use crate::served::Tenants;
 use crate::shares::Shares;
+use crate::status::Status;
+use crate::trail::{End, note};
 use crate::worker::WorkerFiles;
 
 /// A backend's health is asked at most this often, however many probe us.
@@ -35,6 +37,10 @@ pub struct Gateway {
     pub(crate) identity: Identity,
     tenants: Tenants,
     pub(crate) backend: Backend,
+    /// The backend's address and instance, in words.
+    pub(crate) told: String,
+    pub(crate) shards: Arc<dyn Shards>,
+    pub(crate) status: Status,
     pub(crate) drain: Drain,
     /// Requests that were refused before they were read.
     refused: AtomicU64,
@@ -53,7 +59,7 @@ impl Gateway {
     ) -> Self {
         let config = Arc::new(config);
         let shares = Shares::new(config.admission_wait);
-        let home = Place { backend: backend.clone(), shards, worker };
+        let home = Place { backend: backend.clone(), shards: shards.clone(), worker };
         let admission = Admission::new(
             config.max_inflight,
             config.max_inflight_bytes,
@@ -62,11 +68,21 @@ impl Gateway {
         );
         let answers = admission.answers.clone();
         Self {
-            tenants: Tenants::new(config.clone(), home, Vec::new(), shares.clone(), answers),
+            tenants: Tenants::new(
+                config.clone(),
+                home,
+                Vec::new(),
+                shares.clone(),
+                answers,
+                Arc::default(),
+            ),
             shares,
             admission,
             identity: Identity::none(),
             backend,
+            told: String::new(),
+            shards,
+            status: Status::default(),
             drain,
             config,
             refused: AtomicU64::new(0),
@@ -78,6 +94,12 @@ impl Gateway {
     #[must_use]
     pub fn with_identity(self, identity: Identity) -> Self {
         Self { identity, ..self }
+    }
+
+    /// The same gateway, which tells people of its backend in these words.
+    #[must_use]
+    pub fn with_backend_told(self, told: String) -> Self {
+        Self { told, ..self }
     }
 
     /// The same gateway, with these platforms beside its own.
@@ -111,6 +133,7 @@ impl Gateway {
     pub(crate) fn refuse(&self, error: &goma_common::Error, path: &str) {
         let total = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(%error, path, total, "refused a request");
+        note(|told| told.end = End::Failed(error.to_string()));
     }
 
     /// Whether the backend, and whatever else stands behind its health, can serve us, as of a moment ago.

@@ -10,6 +10,8 @@ use goma_common::shards::Shards;
 use goma_common::turn::Turn;
 use goma_common::{Deadline, Result};
 
+use crate::trail::note;
+
 /// A client whose connection broke may come back with the same request; it finds the action under way
 /// when it does so within this.
 const RETURN: Duration = Duration::from_secs(1);
@@ -57,6 +59,7 @@ impl Executor for Joined {
         match self.shards.join(action, skip_cache_lookup, deadline).await {
             Turn::Ran(outcome) => {
                 tracing::debug!(%action, "another gateway or request ran it");
+                note(|told| told.joined = true);
                 *outcome
             }
             Turn::Run(lease) => {

@@ -4,7 +4,8 @@
 //! [`identity`] who they are from; [`exec`] is the path of a compile, whose `mod.rs` reads as its ten stages; [`command`] knows what a command line means;
 //! [`paths`] and [`file_blob`] are the values of the Goma protocol; [`worker`] says what the
 //! workers have under their system directories; [`ring`] is all shards of a cluster as one, for the
-//! program `goma-gateway`; [`platforms`] are several backends in place of one.
+//! program `goma-gateway`; [`platforms`] are several backends in place of one. [`trail`] notes what becomes of
+//! each request, [`metrics`] counts that and [`status`] shows it.
 //!
 //! A gateway keeps nothing between requests but caches. It meets the shards only behind the trait
 //! [`goma_common::shards::Shards`].
@@ -28,6 +29,7 @@ mod gateway;
 mod http;
 pub mod identity;
 mod joined;
+mod metrics;
 mod outcome;
 mod output_views;
 mod paths;
@@ -44,10 +46,12 @@ mod served;
 mod server;
 mod shares;
 mod source;
+mod status;
 mod store_lookup;
 mod sync;
 mod text_form;
 mod toml_error;
+mod trail;
 pub mod worker;
 
 pub use cli::Cli;
@@ -59,3 +63,4 @@ pub use joined::Joined;
 pub use place::Place;
 pub use run::run;
 pub use server::{Port, serve};
+pub use status::pages;

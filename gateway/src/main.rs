@@ -6,6 +6,6 @@ use goma_gateway::{Cli, run};
 
 fn main() -> ExitCode {
     let cli = Cli::of_process();
-    let filter = cli.log.clone();
-    goma_common::program::run("goma-gateway", &filter, run(cli))
+    let telemetry = cli.telemetry.clone();
+    goma_common::program::run("goma-gateway", &telemetry, run(cli))
 }

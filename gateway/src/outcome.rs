@@ -24,7 +24,8 @@ pub(crate) struct Outcome {
     /// Under which paths it was compiled, for the log.
     pub(crate) paths: &'static str,
     pub(crate) action: Digest,
-    /// When the worker began and ended, if it told.
+    /// When the backend took the action, and the worker began and ended, if they told.
+    pub(crate) queued: Option<Timestamp>,
     pub(crate) started: Option<Timestamp>,
     pub(crate) completed: Option<Timestamp>,
 }

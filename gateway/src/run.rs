@@ -47,6 +47,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let failed = |error| Failure::Start(format!("--listen {}: {error}", cli.listen));
     let listener = TcpListener::bind(cli.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
+    let admin = cli.gateway.admin().await?;
 
     let exec_config = cli.gateway.exec_config()?;
     let Ring { membership, place: Place { backend, shards, worker } } =
@@ -73,7 +74,9 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
             Ok((place, remote.traits()))
         });
     let gateway = gateway.with_platforms(platforms.map_err(Failure::configuration)?);
-    let gateway = Arc::new(gateway.with_identity(identity));
+    let gateway = gateway.with_identity(identity).with_backend_told(cli.remote.told());
+    let gateway = Arc::new(gateway);
+    let _admin = admin.serve(crate::pages(gateway.clone()));
 
     tracing::info!(%address, backend = cli.remote.told(), "listening");
     let served = crate::server::serve(gateway, listener, port).await;

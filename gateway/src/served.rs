@@ -16,6 +16,7 @@ use crate::per_account::PerAccount;
 use crate::place::Place;
 use crate::platforms::{Platform, Platforms};
 use crate::shares::Shares;
+use crate::status::Misses;
 
 /// One tenant's part of a gateway.
 pub(crate) struct Served {
@@ -31,6 +32,7 @@ pub(crate) struct Tenants {
     platforms: Vec<Platform>,
     shares: Shares,
     answers: Answers,
+    misses: Arc<Misses>,
     served: Mutex<HashMap<Tenant, Arc<Served>>>,
 }
 
@@ -42,8 +44,9 @@ impl Tenants {
         platforms: Vec<Platform>,
         shares: Shares,
         answers: Answers,
+        misses: Arc<Misses>,
     ) -> Self {
-        Self { config, home, platforms, shares, answers, served: Mutex::default() }
+        Self { config, home, platforms, shares, answers, misses, served: Mutex::default() }
     }
 
     /// The same, with these platforms.
@@ -58,7 +61,8 @@ impl Tenants {
     }
 
     fn exec(&self, config: Arc<GatewayConfig>, place: Place, files: Arc<Files>) -> Exec {
-        Exec::new(config, place, files, self.shares.clone(), self.answers.clone())
+        let (shares, answers) = (self.shares.clone(), self.answers.clone());
+        Exec::new(config, place, files, shares, answers, self.misses.clone())
     }
 
     fn open(&self, tenant: Tenant) -> Served {

@@ -163,6 +163,7 @@ impl UpArgs {
             redis: self.redis.clone(),
             balancer: !self.no_balancer,
             dir,
+            env: Vec::new(),
         }
     }
 }

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use goma_common::admin::AdminArgs;
 use goma_common::print_config;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::telemetry::{self, TelemetryArgs};
 use goma_common::tls::{PeerTlsArgs, ServerTlsArgs};
 
 use crate::local::ShardConfig;
@@ -19,7 +21,7 @@ use crate::redis_args::RedisArgs;
 /// each (the name is its place on the ring and stays while addresses change), and give the gateways
 /// the list.
 #[derive(Debug, Parser)]
-#[command(name = "goma-shard", version, args_conflicts_with_subcommands = true)]
+#[command(name = "goma-shard", version = telemetry::version(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -28,9 +30,9 @@ pub struct Cli {
     pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) shard: ShardArgs,
-    /// What is logged, in the syntax of RUST_LOG
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
-    pub log: String,
+    /// What it tells of itself.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 impl Cli {
@@ -85,6 +87,8 @@ pub(crate) struct ShardArgs {
     /// Its share of the ring, for gateways that find shards by DNS
     #[arg(long, env = "GOMA_SHARD_WEIGHT", default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) weight: u32,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
     #[command(flatten)]
     pub(crate) tls: ServerTlsArgs,
     #[command(flatten)]

@@ -11,6 +11,7 @@
 mod args;
 mod bump_epoch;
 mod contents;
+mod counts;
 pub mod facts;
 mod files;
 #[cfg(fuzzing)]

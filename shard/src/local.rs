@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use goma_common::reapi::Backend;
+use goma_common::shard_status::ShardStatus;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
@@ -46,6 +47,7 @@ struct Parts {
     presence: Arc<Presence>,
     contents: Arc<Contents>,
     joins: Joins,
+    facts: Arc<dyn Facts>,
     #[expect(dead_code, reason = "held for its end: dropping it ends the tasks")]
     upkeep: Upkeep,
 }
@@ -67,7 +69,7 @@ impl LocalShard {
         let contents = Arc::new(Contents::new(config.contents_memory, disk));
         let files = Arc::new(Files::new(entries, facts.clone(), presence.clone(), backend.clone()));
         let parts = Parts {
-            upkeep: Upkeep::start(presence.clone(), files.clone(), facts, backend.clone()),
+            upkeep: Upkeep::start(presence.clone(), files.clone(), facts.clone(), backend.clone()),
             uploads: Uploads::new(
                 backend,
                 presence.clone(),
@@ -78,6 +80,7 @@ impl LocalShard {
             presence,
             contents,
             joins: Joins::default(),
+            facts,
         };
         Ok(Self { parts: Arc::new(parts), tenant: Tenant::default() })
     }
@@ -127,6 +130,20 @@ impl Shards for LocalShard {
     async fn forget(&self, digests: &[Digest], _deadline: Deadline) -> Result<()> {
         self.parts.presence.forget(self.tenant, digests).await;
         Ok(())
+    }
+
+    async fn status(&self, _deadline: Deadline) -> Vec<ShardStatus> {
+        let presence = &self.parts.presence;
+        vec![ShardStatus {
+            name: "in this process".to_owned(),
+            up: true,
+            why: None,
+            weight: 1,
+            facts: self.parts.facts.kind().to_owned(),
+            uptime: presence.counts().uptime(),
+            breaker_open: presence.is_off(),
+            counts: presence.counts().sums(),
+        }]
     }
 
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {

@@ -6,6 +6,6 @@ use goma_shard::{Cli, run};
 
 fn main() -> ExitCode {
     let cli = Cli::of_process();
-    let filter = cli.log.clone();
-    goma_common::program::run("goma-shard", &filter, run(cli))
+    let telemetry = cli.telemetry.clone();
+    goma_common::program::run("goma-shard", &telemetry, run(cli))
 }

@@ -1,11 +1,19 @@
 //! The program `goma-shard`: puts a shard together, serves it until it is drained.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::routing::get;
+use axum::{Json, Router};
+use goma_common::Deadline;
+use goma_common::admin;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi;
+use goma_common::shard_status::ShardStatus;
+use goma_common::shards::Shards;
+use goma_common::telemetry::trace_context;
 use goma_common::tls::ServerTls;
 use goma_proto::shard::DescribeResponse;
 use goma_proto::shard::shard_server::ShardServer;
@@ -19,6 +27,8 @@ use crate::local::LocalShard;
 use crate::port;
 use crate::service::Service;
 
+/// The port for operators, where no other is named.
+const ADMIN: u16 = 9191;
 /// The largest message of a gateway: contents are packed to stay below it.
 const MAX_MESSAGE: usize = 4 << 20;
 /// How long gateways may need to see that we are draining before calls are no longer taken.
@@ -78,6 +88,7 @@ pub async fn serve(
     health.set_serving::<ShardServer<Service>>().await;
     let ending = drain.clone();
     let server = Server::builder()
+        .trace_fn(trace_context::of_call)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(STREAM_WINDOW)
@@ -94,6 +105,15 @@ pub async fn serve(
         // Waits of gateways for an action outlast a drain; cut off, they run it themselves.
         () = async { drain.begun().await; tokio::time::sleep(UNREADY + DRAIN).await } => Ok(()),
     }
+}
+
+/// What the admin port shows of a shard beside metrics.
+fn pages(name: String, shard: Arc<LocalShard>) -> Router {
+    let status = async move || {
+        let told = shard.status(Deadline::after(UNREADY)).await.pop().unwrap_or_default();
+        Json(ShardStatus { name, ..told })
+    };
+    Router::new().route("/status.json", get(status))
 }
 
 async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
@@ -116,12 +136,16 @@ async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
     let listener =
         bound.map_err(|error| Failure::Start(format!("--listen {}: {error}", args.listen)))?;
     let address = listener.local_addr().map_err(Failure::start)?;
+    let admin =
+        admin::Admin::bind(&args.admin, SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN))).await?;
     let shard = LocalShard::start(args.config(), facts.clone(), backend).map_err(Failure::start)?;
+    let shard = Arc::new(shard);
+    let _admin = admin.serve(pages(args.name.clone().unwrap_or_default(), shard.clone()));
     let served = Served {
         name: args.name.unwrap_or_default(),
         weight: args.weight,
         backend: args.remote.told(),
-        shard: Arc::new(shard),
+        shard,
         max_arriving_bytes: args.memory.max_upload_bytes,
     };
     if !args.listen.ip().is_loopback() && !args.tls.wants_certificates() {

@@ -214,6 +214,15 @@ impl Shard for Service {
         tracing::warn!(epoch, "another epoch, asked for by hand");
         Ok(Response::new(proto::BumpEpochResponse { epoch }))
     }
+
+    async fn status(
+        &self,
+        request: Request<proto::StatusRequest>,
+    ) -> Result<Response<proto::StatusResponse>, Status> {
+        let mut told = self.shard.status(deadline(request.metadata())).await;
+        let told = told.pop().unwrap_or_default();
+        Ok(Response::new(shard_wire::status_message(told)))
+    }
 }
 
 /// Waits for a turn, and for the end of the run if it is the caller's. Whenever the caller goes, its

@@ -15,8 +15,10 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tower::{BoxError, Service, ServiceExt};
+use tracing::Instrument;
 
 use super::account;
+use super::call::Call;
 use super::credentials::Credentials;
 use super::equals::Equals;
 use crate::error::{Error, Result};
@@ -140,13 +142,19 @@ impl Service<Request<tonic::body::Body>> for Lane {
                 request.headers_mut().extend(credentials.headers().await.map_err(told)?);
             }
             let mut connection = inner.pick().map_err(told)?;
+            let mut call = Call::begin(&mut request);
             let asked = inner.config.equals.ask(connection.to);
-            let answered = async { connection.channel.ready().await?.call(request).await }.await;
+            let answered = async { connection.channel.ready().await?.call(request).await };
+            let answered = answered.instrument(call.span().clone()).await;
             match &answered {
                 Ok(response) if !is_away(response) => asked.answered(),
                 _ => asked.failed(),
             }
-            Ok(answered?.map(|body| Answer { body, _connection: connection }))
+            match &answered {
+                Ok(response) => call.look_at(response.headers()),
+                Err(_) => call.end(Code::Unavailable),
+            }
+            Ok(answered?.map(|body| Answer { body, call, _connection: connection }))
         })
     }
 }
@@ -166,6 +174,7 @@ fn told(error: Error) -> BoxError {
 /// An answer while it is read: for so long its call is under way.
 pub struct Answer {
     body: tonic::body::Body,
+    call: Call,
     _connection: Connection,
 }
 
@@ -177,7 +186,19 @@ impl Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<std::result::Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        match &frame {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    self.call.look_at(trailers);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => self.call.end(status.code()),
+            // Without trailers nothing was said of how it ended.
+            Poll::Ready(None) => self.call.end(Code::Unknown),
+            Poll::Pending => {}
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {

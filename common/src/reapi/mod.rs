@@ -5,6 +5,7 @@
 
 mod account;
 mod budget;
+mod call;
 mod channel;
 mod circuit;
 mod compression;
@@ -14,6 +15,7 @@ mod execution;
 mod grpc;
 mod guard;
 mod hedged;
+mod invocation;
 mod lane;
 pub mod limits;
 mod remote_config;
@@ -40,9 +42,11 @@ pub use account::{Account, is_other_account, with_account};
 pub use channel::{connect, lane, reach};
 pub use credentials::{Credentials, TokenSource};
 pub use execution::Execution;
+pub use invocation::{Invocation, is_for, with_invocation};
 pub use lane::Lane;
 pub use limits::Limits;
 pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};
+pub(crate) use roots::system as system_roots;
 pub use service_account::{Grant, SCOPE, ServiceAccount};
 pub use token_file::TokenFile;
 pub use transfer::{fetch_all, fetch_start, fetch_view, restarting};

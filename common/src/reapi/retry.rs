@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use goma_proto::reapi::ActionResult;
 
+use super::call::count_retry;
 use super::guard::{Again, Guard};
 use super::{ActionCache, Cas, Health, Limits, Upload};
 use crate::backoff::Backoff;
@@ -75,7 +76,7 @@ impl<T> Retrying<T> {
 impl<T: ?Sized> Retrying<T> {
     async fn retry<R, F>(
         &self,
-        what: &str,
+        what: &'static str,
         patience: Patience,
         deadline: Deadline,
         call: impl Fn(Deadline) -> F,
@@ -117,6 +118,7 @@ impl<T: ?Sized> Retrying<T> {
                 return Err(told(with_reason(error, before)));
             }
             tracing::debug!(%error, what, tried, "backend call failed, trying again");
+            count_retry(what);
             tokio::time::sleep(delay).await;
             before = Some(error);
         }

@@ -13,7 +13,7 @@ static SYSTEM: OnceLock<Vec<TrustAnchor<'static>>> = OnceLock::new();
 ///
 /// # Errors
 /// `InvalidArgument` saying what to do, when there are none.
-pub(super) fn system() -> Result<&'static [TrustAnchor<'static>]> {
+pub(crate) fn system() -> Result<&'static [TrustAnchor<'static>]> {
     if let Some(roots) = SYSTEM.get() {
         return Ok(roots);
     }

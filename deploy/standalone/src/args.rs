@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
+use goma_common::telemetry::{self, TelemetryArgs};
 use goma_gateway::args::GatewayArgs;
 use goma_gateway::doctor::DoctorArgs;
 use goma_gateway::identity::TokenCommand;
@@ -17,7 +18,7 @@ use goma_shard::facts::RedisConfig;
 ///
 /// Without --remoteexec-addr it runs them on this machine, in an embedded backend.
 #[derive(Debug, Parser)]
-#[command(name = "remoteexec_proxy", version, args_conflicts_with_subcommands = true)]
+#[command(name = "remoteexec_proxy", version = telemetry::version(), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -26,9 +27,9 @@ pub struct Cli {
     pub(crate) print_config: bool,
     #[command(flatten)]
     pub(crate) proxy: ProxyArgs,
-    /// What is logged, in the syntax of RUST_LOG
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true, value_name = "FILTER")]
-    pub log: String,
+    /// What it tells of itself.
+    #[command(flatten)]
+    pub telemetry: TelemetryArgs,
 }
 
 impl Cli {

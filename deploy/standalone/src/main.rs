@@ -7,6 +7,6 @@ use goma_standalone::{go_flags, proxy};
 
 fn main() -> ExitCode {
     let cli = Cli::of(go_flags::respell(std::env::args()));
-    let log = cli.log.clone();
-    goma_common::program::run("remoteexec_proxy", &log, proxy::run(cli))
+    let telemetry = cli.telemetry.clone();
+    goma_common::program::run("remoteexec_proxy", &telemetry, proxy::run(cli))
 }

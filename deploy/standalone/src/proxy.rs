@@ -77,6 +77,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     let data_dir = data_dir(&args.backend)?;
     let listener = bind(SocketAddr::new(args.listen, args.port)).await?;
     let address = listener.local_addr().map_err(Failure::start)?;
+    let admin = args.gateway.admin().await?;
 
     let side = match &args.remote.remoteexec_addr {
         Some(_) => Side::remote(&args)?,
@@ -104,7 +105,9 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
     });
     let platforms = platforms.map_err(Failure::configuration)?;
     let gateway = Gateway::new(config, shards, side.backend, worker, drain);
-    let gateway = Arc::new(gateway.with_platforms(platforms).with_identity(identity));
+    let gateway = gateway.with_platforms(platforms).with_identity(identity);
+    let gateway = Arc::new(gateway.with_backend_told(side.told.clone()));
+    let _admin = admin.serve(goma_gateway::pages(gateway.clone()));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
     let served = goma_gateway::serve(gateway, listener, port).await;

@@ -11,6 +11,7 @@ use super::job::{CachePolicy, Job};
 use super::outputs;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
+use crate::trail::stage;
 
 /// What the cache said.
 pub(super) enum Cached {
@@ -39,7 +40,8 @@ pub(super) async fn look(
     let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
     let timeouts = &exec.config.timeouts;
     let asked = deadline.at_most(timeouts.cached);
-    let result = match exec.backend.action_cache.get(plan.action, &wanted, asked).await {
+    let result = stage("cached", exec.backend.action_cache.get(plan.action, &wanted, asked)).await;
+    let result = match result {
         Ok(Some(result)) => result,
         Ok(None) => return Ok(Cached::Miss),
         // Whoever executes looks there too, and waits for longer.
@@ -55,8 +57,8 @@ pub(super) async fn look(
     }
     let deadline = deadline.at_most(timeouts.outputs);
     let collected = outputs::collect(exec, plan, result, true, source, deadline)
-        .instrument(info_span!("outputs"))
-        .await;
+        .instrument(info_span!("outputs"));
+    let collected = stage("outputs", collected).await;
     match collected {
         Ok(outcome) if outcome.lacking.is_none() => Ok(Cached::Hit(Box::new(outcome))),
         Ok(_) => Ok(Cached::Stale),

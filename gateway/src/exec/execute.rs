@@ -18,6 +18,7 @@ use super::outputs;
 use super::verdict;
 use crate::outcome::Outcome;
 use crate::refusal::{Refusal, impossible};
+use crate::trail::stage;
 
 /// Runs the plan to its outcome. `must_run` keeps the backend from answering out of its cache.
 pub(super) async fn run(
@@ -32,9 +33,9 @@ pub(super) async fn run(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1));
     let mut retries = 0;
     loop {
-        ensure::closure(exec, job, inputs, plan, trust, deadline)
-            .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()))
-            .await?;
+        let present = ensure::closure(exec, job, inputs, plan, trust, deadline)
+            .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()));
+        stage("ensure", present).await?;
         let error = match once(exec, plan, must_run, job.source, deadline).await {
             Err(Refusal::Failed(error)) => error,
             Err(refusal) => return Err(refusal),
@@ -67,18 +68,18 @@ async fn once(
     source: Source,
     deadline: Deadline,
 ) -> Result<Outcome, Refusal> {
+    let execution = Execution::new(plan.action, must_run);
     let executed = exec
         .backend
         .executor
-        .execute(&Execution::new(plan.action, must_run), deadline)
-        .instrument(info_span!("execute", action = %plan.action))
-        .await
-        .map_err(refused)?;
+        .execute(&execution, deadline)
+        .instrument(info_span!("execute", action = %plan.action));
+    let executed = stage("execute", executed).await.map_err(refused)?;
     let deadline = deadline.at_most(exec.config.timeouts.outputs);
     let collected =
         outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
-            .instrument(info_span!("outputs"))
-            .await?;
+            .instrument(info_span!("outputs"));
+    let collected = stage("outputs", collected).await?;
     match verdict::of_the_worker(&plan.program, collected.exit_status, &collected.stderr) {
         Some(why) => impossible(why),
         None => Ok(collected),

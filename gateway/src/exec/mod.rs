@@ -18,7 +18,7 @@
 //! [`placing`] moves the paths of the command line there. [`rewrite`] is for backends that run a
 //! compile where they like though its result tells the place. [`told`] gives outputs the client's
 //! paths, [`text`] keeps what the compiler prints within bounds, and [`verdict`] tells a worker's failure
-//! from the compiler's.
+//! from the compiler's. [`miss`] is what a compile is compared by with the last of its output.
 
 mod action;
 mod cached;
@@ -31,6 +31,7 @@ pub(crate) mod fuzzing;
 mod inputs;
 mod job;
 mod layout;
+mod miss;
 mod outputs;
 mod placing;
 mod rewrite;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use goma_common::Deadline;
-use goma_common::reapi::Backend;
+use goma_common::reapi::{self, Backend};
 use goma_common::shards::Shards;
 use goma_proto::api::{ExecReq, ExecResp};
 use tracing::Instrument;
@@ -64,6 +65,8 @@ use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
 use crate::room::Taken;
 use crate::shares::Shares;
+use crate::status::Misses;
+use crate::trail::{note, stage, step};
 use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
 use cached::Cached;
@@ -79,6 +82,7 @@ pub(crate) struct Exec {
     files: Arc<Files>,
     shares: Shares,
     answers: Answers,
+    misses: Arc<Misses>,
 }
 
 impl Exec {
@@ -88,9 +92,10 @@ impl Exec {
         files: Arc<Files>,
         shares: Shares,
         answers: Answers,
+        misses: Arc<Misses>,
     ) -> Self {
         let Place { backend, shards, worker } = place;
-        Self { config, shards, backend, worker, files, shares, answers }
+        Self { config, shards, backend, worker, files, shares, answers, misses }
     }
 
     /// The answer to a request, and room that it takes until it is written. Only what may pass by itself is an error; what cannot be done is an
@@ -106,6 +111,7 @@ impl Exec {
         let deadline = deadline.at_most(self.config.timeouts.execute);
         let ended = self.compile(request, caller, deadline).await;
         what.log(&ended, started.elapsed());
+        note(|told| what.note(&ended, told));
         match ended {
             Ok(outcome) => {
                 let (answer, room) = answer::done(outcome, &what);
@@ -123,7 +129,7 @@ impl Exec {
         caller: &Caller,
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
-        let job = info_span!("job").in_scope(|| Job::parse(request, caller))?;
+        let job = info_span!("job").in_scope(|| step("job", || Job::parse(request, caller)))?;
         let outcome = self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),
@@ -144,18 +150,22 @@ impl Exec {
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let config = self.config.as_ref();
-        let toolchain = info_span!("platform")
-            .in_scope(|| toolchain::choose(job, &config.compilers, self.worker.as_ref()))?;
+        let toolchain = info_span!("platform").in_scope(|| {
+            step("platform", || toolchain::choose(job, &config.compilers, self.worker.as_ref()))
+        })?;
         let properties = toolchain::properties(job, &toolchain, config);
         let inputs =
             inputs::gather(self, job, &toolchain, deadline.at_most(config.timeouts.inputs))
-                .instrument(info_span!("inputs", count = job.inputs.len()))
-                .await?;
+                .instrument(info_span!("inputs", count = job.inputs.len()));
+        let inputs = stage("inputs", inputs).await?;
+        note(|told| told.input_bytes = inputs.files.iter().map(|(_, digest)| digest.size).sum());
         let layout = Layout::of(job, &inputs, &toolchain, config.absolute_paths)?;
         let plan = |system| {
-            info_span!("action").in_scope(|| {
-                Plan::new(job, &inputs, &toolchain, &layout, &properties, config, system)
-            })
+            let plan = || Plan::new(job, &inputs, &toolchain, &layout, &properties, config, system);
+            let plan = info_span!("action").in_scope(|| step("action", plan))?;
+            note(|told| told.action = Some(plan.action));
+            reapi::is_for(plan.action);
+            Ok::<_, Refusal>(plan)
         };
 
         // With the worker's own system files first: it is the common case, and a result that is
@@ -167,8 +177,8 @@ impl Exec {
         }
         let expected = system::expectations(job, &inputs, &toolchain);
         let agrees = system::verify(self, &properties, &expected, deadline)
-            .instrument(info_span!("system", files = expected.len()))
-            .await?;
+            .instrument(info_span!("system", files = expected.len()));
+        let agrees = stage("system", agrees).await?;
         if !agrees {
             planned = plan(SystemFiles::Clients)?;
             looked = self.cached(job, &planned, deadline).await?;
@@ -179,6 +189,9 @@ impl Exec {
         if job.policy == CachePolicy::LookupOnly {
             return impossible("there is no cached result, and the client asked for no other");
         }
+        let miss =
+            self.misses.compare(&miss::compile(job, &inputs, &toolchain, &properties, caller));
+        note(|told| told.miss = Some(miss));
         let _turn = self.shares.enter(caller.compile_share(), caller.source()).await?;
         execute::run(self, job, &inputs, &planned, looked.must_run(job), deadline).await
     }

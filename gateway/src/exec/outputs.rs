@@ -126,6 +126,7 @@ pub(super) async fn collect(
         cached,
         paths: plan.paths,
         action: plan.action,
+        queued: metadata.queued_timestamp,
         started: metadata.execution_start_timestamp,
         completed: metadata.execution_completed_timestamp,
     })

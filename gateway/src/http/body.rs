@@ -15,6 +15,7 @@ use super::encoding::{Encoding, inflate};
 use super::weight::{Weighed, weight};
 use crate::admission::Permit;
 use crate::gateway::Gateway;
+use crate::trail::{note, stage, step};
 
 /// A body that brings nothing for so long is given up.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -57,17 +58,20 @@ pub(super) async fn receive<M: Message + Default + Weighed>(
     if length > config.max_body {
         return Err(too_large("as sent", config.max_body));
     }
-    let permit = gateway.admission.admit(who, length).await?;
-    let sent = read(body, length).await?;
-    let (message, mut permit) = unpack(encoding, sent, config.max_inflated, permit).await?;
+    let permit = stage("admit", gateway.admission.admit(who, length)).await?;
+    let sent = stage("body", read(body, length)).await?;
+    let received = sent.len();
+    let unpacked = unpack(encoding, sent, config.max_inflated, permit);
+    let (message, mut permit) = stage("unpack", unpacked).await?;
     let weight = weight(&message, M::shape(), config.max_inflated);
     if weight > config.max_inflated {
         let why = format!("body: its fields take more than {} bytes", config.max_inflated);
         return Err(Error::new(Code::InvalidArgument, why));
     }
     permit.settle(message.len() + weight)?;
-    let message = M::decode(message)
+    let message = step("decode", || M::decode(message))
         .map_err(|error| Error::new(Code::InvalidArgument, format!("body: {error}")))?;
+    note(|told| told.received = received);
     Ok(Received { message, permit })
 }
 

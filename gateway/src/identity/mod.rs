@@ -52,6 +52,16 @@ pub(crate) enum Denied {
     Later(Error),
 }
 
+impl Denied {
+    /// In words.
+    pub(crate) fn why(&self) -> &str {
+        match self {
+            Self::Unknown(why) | Self::Forbidden(why) => why,
+            Self::Later(error) => &error.message,
+        }
+    }
+}
+
 /// How requests are identified. Made by [`IdentityArgs`].
 #[derive(Default)]
 pub struct Identity {

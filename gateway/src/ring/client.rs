@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
-use goma_common::shard_wire::TENANT;
+use goma_common::shard_status::ShardStatus;
+use goma_common::shard_wire::{self, TENANT};
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
@@ -16,10 +17,11 @@ use goma_proto::shard as proto;
 use goma_proto::shard::shard_client::ShardClient;
 use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
-use tonic::{Request, Response, Status, TimeoutExpired};
+use tonic::{Request, Status, TimeoutExpired};
 
 use super::doubt::Doubt;
 use super::link::Link;
+use super::rpc::Rpc;
 use super::{join, messages};
 
 /// Tells a shard which ring its caller sees, so that it can tell that gateways disagree.
@@ -47,6 +49,10 @@ impl RemoteShard {
         Self { name: link.described.name.clone(), link, ring, doubt, tenant: Tenant::default() }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     fn calls(&self) -> ShardClient<Channel> {
         ShardClient::new(self.link.calls.clone()).max_decoding_message_size(MAX_ANSWER)
     }
@@ -55,7 +61,7 @@ impl RemoteShard {
         ShardClient::new(self.link.bulk.clone())
     }
 
-    fn request<T>(&self, message: T, deadline: Deadline) -> Request<T> {
+    pub(super) fn request<T>(&self, message: T, deadline: Deadline) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(deadline.remaining());
         let ring = format!("{:016x}", self.ring.load(Ordering::Relaxed));
@@ -70,25 +76,8 @@ impl RemoteShard {
         request
     }
 
-    /// Waits for a call within its deadline.
-    async fn answer<T>(
-        &self,
-        what: &str,
-        deadline: Deadline,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T> {
-        let call = async {
-            match call.await {
-                Ok(response) => Ok(response.into_inner()),
-                Err(status) => Err(self.failed(status, deadline)),
-            }
-        };
-        let answer = deadline.bound("no answer", call).await;
-        answer.map_err(|error| error.context(format_args!("shard {}: {what}", self.name)))
-    }
-
     /// A status with a cause below it is the connection's, one without is the shard's own word.
-    fn failed(&self, status: Status, deadline: Deadline) -> Error {
+    pub(super) fn failed(&self, status: Status, deadline: Deadline) -> Error {
         let timed_out = status.source().is_some_and(<dyn std::error::Error>::is::<TimeoutExpired>);
         if timed_out || deadline.is_past() {
             return Error::new(Code::DeadlineExceeded, "out of time");
@@ -109,8 +98,9 @@ impl RemoteShard {
         let bypass_presence = trust == Trust::Nothing;
         let message = proto::EnsureRequest { blob, bypass_presence, source: source.0 };
         let mut client = self.calls();
-        let call = client.ensure(self.request(message, deadline));
-        let answer = self.answer("Ensure", deadline, call).await?;
+        let rpc = Rpc::begin(self, "Ensure", deadline);
+        let call = client.ensure(rpc.request(message));
+        let answer = rpc.answer(call).await?;
         answer.missing.iter().map(Digest::try_from).collect()
     }
 
@@ -130,8 +120,9 @@ impl RemoteShard {
         };
         let messages = stream::iter(messages::upload(head, contents));
         let mut client = self.bulk();
-        let call = client.upload(self.request(messages, deadline));
-        self.answer("Upload", deadline, call).await.map(|proto::UploadResponse {}| ())
+        let rpc = Rpc::begin(self, "Upload", deadline);
+        let call = client.upload(rpc.request(messages));
+        rpc.answer(call).await.map(|proto::UploadResponse {}| ())
     }
 
     async fn turn(
@@ -144,8 +135,9 @@ impl RemoteShard {
             proto::JoinRequest { action: Some(action.into()), skip_cache_lookup, outcome: None };
         let (messages, second) = join::messages(head);
         let mut client = self.calls();
-        let call = client.join(self.request(messages, deadline));
-        let answers = self.answer("Join", deadline, call).await?;
+        let rpc = Rpc::begin(self, "Join", deadline);
+        let call = client.join(rpc.request(messages));
+        let answers = rpc.answer(call).await?;
         let turn = join::turn(answers, second);
         deadline.bound("a turn", turn).await
     }
@@ -162,8 +154,9 @@ impl Shards for RemoteShard {
         for message in messages::resolve(keys) {
             let asked = message.key.len();
             let mut client = self.calls();
-            let call = client.resolve(self.request(message, deadline));
-            let answer = self.answer("Resolve", deadline, call).await?.resolution;
+            let rpc = Rpc::begin(self, "Resolve", deadline);
+            let call = client.resolve(rpc.request(message));
+            let answer = rpc.answer(call).await?.resolution;
             if answer.len() != asked {
                 let why = format!("shard {}: {asked} keys, {} answers", self.name, answer.len());
                 return Err(Error::new(Code::DataLoss, why));
@@ -178,8 +171,9 @@ impl Shards for RemoteShard {
     async fn record(&self, files: Vec<(FileKey, FileEntry)>, deadline: Deadline) -> Result<()> {
         for file in messages::record(&files) {
             let mut client = self.calls();
-            let call = client.record(self.request(proto::RecordRequest { file }, deadline));
-            self.answer("Record", deadline, call).await?;
+            let rpc = Rpc::begin(self, "Record", deadline);
+            let call = client.record(rpc.request(proto::RecordRequest { file }));
+            rpc.answer(call).await?;
         }
         Ok(())
     }
@@ -214,8 +208,9 @@ impl Shards for RemoteShard {
     async fn load(&self, digest: Digest, deadline: Deadline) -> Result<Option<Bytes>> {
         let message = proto::LoadRequest { digest: Some(digest.into()) };
         let mut client = self.bulk();
-        let call = client.load(self.request(message, deadline));
-        let mut answers = self.answer("Load", deadline, call).await?;
+        let rpc = Rpc::begin(self, "Load", deadline);
+        let call = client.load(rpc.request(message));
+        let mut answers = rpc.answer(call).await?;
         let read = async {
             let mut contents: Option<BytesMut> = None;
             while let Some(proto::LoadResponse { data }) =
@@ -251,10 +246,28 @@ impl Shards for RemoteShard {
     async fn forget(&self, digests: &[Digest], deadline: Deadline) -> Result<()> {
         for message in messages::forget(digests) {
             let mut client = self.calls();
-            let call = client.forget(self.request(message, deadline));
-            self.answer("Forget", deadline, call).await?;
+            let rpc = Rpc::begin(self, "Forget", deadline);
+            let call = client.forget(rpc.request(message));
+            rpc.answer(call).await?;
         }
         Ok(())
+    }
+
+    async fn status(&self, deadline: Deadline) -> Vec<ShardStatus> {
+        let (name, weight) = (self.name.clone(), self.link.described.weight);
+        let mut client = self.calls();
+        let rpc = Rpc::begin(self, "Status", deadline);
+        let call = client.status(rpc.request(proto::StatusRequest {}));
+        vec![match rpc.answer(call).await {
+            Ok(status) => ShardStatus { name, weight, ..shard_wire::status(status) },
+            Err(error) => ShardStatus {
+                name,
+                weight,
+                up: true,
+                why: Some(error.message),
+                ..ShardStatus::default()
+            },
+        }]
     }
 
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {

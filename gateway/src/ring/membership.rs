@@ -15,6 +15,7 @@ use super::resolver;
 use super::roster::Roster;
 use super::view::View;
 use super::watcher::{Report, Watched, Watcher};
+use crate::metrics;
 
 /// Reports that may wait; a watcher waits with the next.
 const REPORTS: usize = 256;
@@ -166,6 +167,8 @@ impl Task {
             },
         };
         self.ring.store(view.ring().hash(), Ordering::Relaxed);
+        let (up, out) = view.counts();
+        metrics::ring(&self.backend, view.ring().hash(), up, out);
         self.published.send_replace(Arc::new(view));
         for gone in gone {
             gone.cancel();

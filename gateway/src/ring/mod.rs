@@ -17,6 +17,7 @@ mod owners;
 mod resolver;
 mod roster;
 mod routed;
+mod rpc;
 mod split;
 mod standing;
 #[cfg(test)]

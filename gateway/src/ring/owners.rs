@@ -93,6 +93,11 @@ impl Owners {
     }
 
     /// The ring as of now, once somebody is on it.
+    /// The ring as of now, whoever is up.
+    pub(super) fn now(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
     async fn view(&self, deadline: Deadline) -> Result<Arc<View>> {
         let mut view = self.view.clone();
         let somebody = view.wait_for(|view| !view.is_empty());

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::future::FutureExt;
+use futures::future::{FutureExt, join_all};
+use goma_common::shard_status::ShardStatus;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::{Lease, Turn};
 use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant};
@@ -161,6 +162,18 @@ impl Shards for Routed {
             tracing::debug!(%error, "an owner was not told of lost blobs");
         }
         Ok(())
+    }
+
+    async fn status(&self, deadline: Deadline) -> Vec<ShardStatus> {
+        let view = self.owners.now();
+        let told = view.up().iter().map(|up| up.shard.status(deadline));
+        let mut told: Vec<ShardStatus> = join_all(told).await.concat();
+        told.extend(view.out().iter().map(|(name, why)| ShardStatus {
+            name: name.clone(),
+            why: Some(why.clone()),
+            ..ShardStatus::default()
+        }));
+        told
     }
 
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {

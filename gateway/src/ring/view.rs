@@ -56,6 +56,21 @@ impl View {
         self.up.get(self.ring.owner(key)?)
     }
 
+    /// How many are up, and how many are not.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.up.len(), self.out.len())
+    }
+
+    /// Those that are up.
+    pub(super) fn up(&self) -> &[Up] {
+        &self.up
+    }
+
+    /// Names or addresses of those that are not, and why.
+    pub(super) fn out(&self) -> &[(String, String)] {
+        &self.out
+    }
+
     /// Whether nobody is up.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -40,6 +40,8 @@ pub struct Config {
     pub balancer: bool,
     /// For data, logs and the control socket; what a former cluster left there is removed.
     pub dir: PathBuf,
+    /// Set in the environment of gateways, shards and the embedded backend: `OTEL_*`, say.
+    pub env: Vec<(String, String)>,
 }
 
 impl Config {
@@ -53,6 +55,7 @@ impl Config {
             redis: Redis::Own,
             balancer: true,
             dir: dir.into(),
+            env: Vec::new(),
         }
     }
 

@@ -80,7 +80,7 @@ impl Plan {
     /// When a program is missing or ports are.
     pub(super) fn of(config: &Config) -> Result<Self> {
         let mut draft =
-            Draft { dir: &config.dir, ports: Ports::new(), members: vec![], links: vec![] };
+            Draft { config, dir: &config.dir, ports: Ports::new(), members: vec![], links: vec![] };
         let backend = match &config.backend {
             Backend::Embedded => draft.embedded_backend()?.to_string(),
             Backend::Address(address) => address.clone(),
@@ -110,6 +110,7 @@ impl Plan {
 
 /// A plan in the making.
 struct Draft<'a> {
+    config: &'a Config,
     dir: &'a Path,
     ports: Ports,
     members: Vec<Member>,
@@ -122,7 +123,8 @@ impl Draft<'_> {
         let mut args = words(["backend", "--listen"]);
         args.extend([address.to_string().into(), "--data-dir".into()]);
         args.push(backend_dir(self.dir).into());
-        self.member(BACKEND, Program::Backend, address, Probe::Accepts, args, vec![])
+        let env = self.config.env.clone();
+        self.member(BACKEND, Program::Backend, address, Probe::Accepts, args, env)
     }
 
     fn redis(&mut self) -> Result<SocketAddr> {
@@ -147,7 +149,7 @@ impl Draft<'_> {
             args.extend(words(["--redis-url", &format!("redis://{link}")]));
         }
         args.extend_from_slice(remote);
-        self.member(name, Program::Shard, address, Probe::Accepts, args, vec![])?;
+        self.server(name, Program::Shard, address, Probe::Accepts, args)?;
         Ok((name.to_owned(), address))
     }
 
@@ -166,7 +168,26 @@ impl Draft<'_> {
         let mut args = words(["--listen", &address.to_string(), "--shards", &list.join(",")]);
         args.extend(words(["--auth", "none"]));
         args.extend_from_slice(remote);
-        self.member(name, Program::Gateway, address, Probe::Http, args, vec![])
+        self.server(name, Program::Gateway, address, Probe::Http, args)
+    }
+
+    /// A gateway or a shard, with a port for operators.
+    fn server(
+        &mut self,
+        name: &str,
+        program: Program,
+        address: SocketAddr,
+        probe: Probe,
+        mut args: Vec<OsString>,
+    ) -> Result<SocketAddr> {
+        let admin = self.ports.take()?;
+        args.extend(words(["--admin-listen", &admin.to_string()]));
+        let env = self.config.env.clone();
+        self.member(name, program, address, probe, args, env)?;
+        if let Some(member) = self.members.last_mut() {
+            member.admin = Some(admin);
+        }
+        Ok(address)
     }
 
     fn balancer(&mut self, gateways: &[SocketAddr]) -> Result<SocketAddr> {
@@ -202,7 +223,8 @@ impl Draft<'_> {
         let log = self.dir.join(format!("log/{name}.log"));
         let line = CommandLine { program: program.find()?, args, env };
         let process = Process::new(name, line, log);
-        self.members.push(Member { name: name.to_owned(), address, probe, process });
+        let name = name.to_owned();
+        self.members.push(Member { name, address, admin: None, probe, process });
         Ok(address)
     }
 }

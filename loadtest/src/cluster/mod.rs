@@ -68,6 +68,8 @@ pub struct Cluster {
 struct Member {
     name: String,
     address: SocketAddr,
+    /// For operators.
+    admin: Option<SocketAddr>,
     probe: Probe,
     process: Process,
 }
@@ -93,6 +95,7 @@ impl Member {
             state: state.to_owned(),
             pid: self.process.id(),
             address: self.address.to_string(),
+            admin: self.admin.map(|admin| admin.to_string()),
             log: self.process.log.clone(),
         }
     }

@@ -31,6 +31,9 @@ pub struct MemberStatus {
     pub pid: Option<u32>,
     /// Where it listens.
     pub address: String,
+    /// Where it tells operators of itself.
+    #[serde(default)]
+    pub admin: Option<String>,
     /// What it printed.
     pub log: PathBuf,
 }
@@ -51,9 +54,11 @@ impl fmt::Display for Status {
         let members = self.members.iter().map(|member| {
             let pid = member.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
             let log = member.log.display().to_string();
-            [member.name.clone(), member.state.clone(), pid, member.address.clone(), log]
+            let admin = member.admin.clone().unwrap_or_else(|| "-".to_owned());
+            [member.name.clone(), member.state.clone(), pid, member.address.clone(), admin, log]
         });
-        let title = ["member", "state", "pid", "address", "log"].map(ToOwned::to_owned);
+        let title =
+            ["member", "state", "pid", "address", "admin port", "log"].map(ToOwned::to_owned);
         f.write_str(&table([title].into_iter().chain(members).collect()))?;
         let links = self
             .links
@@ -116,13 +121,14 @@ mod tests {
                 state: "ended".into(),
                 pid: None,
                 address: "127.0.0.1:1".into(),
+                admin: None,
                 log: "/l".into(),
             }],
             links: Vec::new(),
             backend: Counts::default(),
         };
         let text = status.to_string();
-        assert!(text.contains("shard-1  ended  -    127.0.0.1:1  /l\n"), "{text}");
+        assert!(text.contains("shard-1  ended  -    127.0.0.1:1  -           /l\n"), "{text}");
         assert!(text.ends_with("goma-loadtest build --server http://127.0.0.1:5050"), "{text}");
     }
 }

@@ -155,6 +155,10 @@ impl Facts for Embedded {
         false
     }
 
+    fn kind(&self) -> &'static str {
+        "disk"
+    }
+
     async fn flush(&self) {
         let (done, written) = oneshot::channel();
         if self.put(Write::Flush(done)).await.is_ok() {

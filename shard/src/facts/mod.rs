@@ -61,6 +61,11 @@ pub trait Facts: Send + Sync {
     /// Whether the store was emptied since it was last asked: what memory holds is to be put again.
     async fn was_emptied(&self) -> bool;
 
+    /// What kind of store it is, as a word.
+    fn kind(&self) -> &'static str {
+        "memory"
+    }
+
     /// Writes down all that was put, as far as that is not done yet.
     async fn flush(&self);
 }

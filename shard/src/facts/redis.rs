@@ -11,6 +11,7 @@
 //! nothing of another, and what a file key stands for is the same everywhere.
 
 mod link;
+mod told;
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -256,6 +257,10 @@ impl Facts for Redis {
         let emptied = known.as_ref().is_some_and(|known| *known != told);
         *known = Some(told);
         emptied
+    }
+
+    fn kind(&self) -> &'static str {
+        "redis"
     }
 
     async fn flush(&self) {}

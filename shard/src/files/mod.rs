@@ -13,6 +13,7 @@ use goma_common::reapi::Backend;
 use goma_common::{Deadline, Digest, Error, FileEntry, FileKey, Result, Tenant};
 use quick_cache::sync::Cache;
 
+use crate::counts::What;
 use crate::facts::Facts;
 use crate::presence::Presence;
 use crate::single_flight::SingleFlight;
@@ -60,6 +61,9 @@ impl Files {
             Ok::<_, Error>(())
         });
         join_all(assembled).await.into_iter().collect::<Result<Vec<()>>>()?;
+        let counts = self.presence.counts();
+        counts.add(What::Keys, keys.len());
+        counts.add(What::KnownKeys, entries.iter().flatten().count());
         Ok(entries)
     }
 

@@ -15,6 +15,7 @@ use std::time::Duration;
 use goma_common::{Digest, Result, Tenant};
 use tokio::time::Instant;
 
+use crate::counts::{Counts, What};
 use crate::facts::Facts;
 use crate::sync::{AtomicU64, Cache, Mutex, MutexGuard, Ordering, PoisonError};
 use breaker::Breaker;
@@ -38,6 +39,7 @@ pub(crate) struct Presence {
     false_positives: AtomicU64,
     breaker: Mutex<Breaker>,
     due: Due,
+    counts: Counts,
 }
 
 /// When a blob was confirmed, until when memory believes it, both in seconds from the start of the
@@ -70,11 +72,19 @@ impl Presence {
             false_positives: AtomicU64::new(0),
             breaker: Mutex::default(),
             due: Due::default(),
+            counts: Counts::default(),
         }
     }
 
     /// Which of these a tenant believes to be in the CAS, in order.
     pub(crate) async fn check(&self, tenant: Tenant, digests: &[Digest]) -> Vec<bool> {
+        let known = self.believed(tenant, digests).await;
+        self.counts.add(What::Blobs, known.len());
+        self.counts.add(What::BelievedBlobs, known.iter().filter(|known| **known).count());
+        known
+    }
+
+    async fn believed(&self, tenant: Tenant, digests: &[Digest]) -> Vec<bool> {
         if self.breaker().is_open(Instant::now()) {
             return vec![false; digests.len()];
         }
@@ -136,10 +146,12 @@ impl Presence {
         if wrong == 0 {
             return;
         }
+        self.counts.add(What::FalsePositives, usize::try_from(wrong).unwrap_or(usize::MAX));
         let total = self.false_positives.fetch_add(wrong, Ordering::Relaxed) + wrong;
         tracing::warn!(wrong, total, "the backend lost blobs that it was seen to hold");
         let opened = self.breaker().wrong(wrong, Instant::now());
         if let Some(pause) = opened {
+            Counts::breaker(true);
             tracing::error!(
                 seconds = pause.as_secs(),
                 "too many of them: asking the backend about everything for a while"
@@ -175,8 +187,19 @@ impl Presence {
         }
         let closed = self.breaker().closed(Instant::now());
         if closed {
+            Counts::breaker(false);
             tracing::info!("presence is believed again");
         }
+    }
+
+    /// What this shard counts.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Whether the CAS is asked about everything now.
+    pub(crate) fn is_off(&self) -> bool {
+        self.breaker().is_open(Instant::now())
     }
 
     /// What is to be asked about soon.

@@ -11,10 +11,12 @@ use goma_common::reapi::{self, Backend};
 use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Digest, Error, Result, Tenant};
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span, debug_span};
 
 use super::Outcome;
 use super::stage::{Gathering, Stage};
 use crate::contents::Contents;
+use crate::counts::{Counts, What};
 use crate::presence::{Asked, Presence};
 use crate::sync::sleep;
 
@@ -28,6 +30,8 @@ const QUESTION_MAX: usize = 4096;
 const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// A stream of one large blob ends by then, broken ones included.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(300);
+/// Requests that the trace of a call for many tells of, beside the first.
+const MOST_LINKS: usize = 20;
 /// Times that blobs of one batch are sent again which the backend did not take for a passing reason.
 const BLOB_TRIES: u32 = 4;
 
@@ -41,6 +45,8 @@ struct Question {
     digest: Digest,
     contents: Option<Bytes>,
     source: Source,
+    /// Of whoever asks.
+    span: Span,
     answer: Answer,
 }
 
@@ -48,6 +54,7 @@ struct Upload {
     digest: Digest,
     contents: Bytes,
     source: Source,
+    span: Span,
     answer: Answer,
 }
 
@@ -107,7 +114,8 @@ impl Batcher {
         source: Source,
     ) -> impl Future<Output = Result<Outcome>> + Send + use<> {
         let (answer, answered) = oneshot::channel();
-        self.questions.put(source, Question { digest, contents, source, answer });
+        self.questions
+            .put(source, Question { digest, contents, source, span: Span::current(), answer });
         async move {
             let gone = |_| Error::new(Code::Internal, "uploads: the process ends");
             answered.await.map_err(gone)?
@@ -133,20 +141,26 @@ impl Calls {
         let digests: Vec<Digest> = questions.iter().map(|question| question.digest).collect();
         let deadline = Deadline::after(CALL_TIMEOUT);
         let asked = self.presence.asked();
-        let missing = match self.backend.cas.find_missing(&digests, deadline).await {
+        Counts::batch("FindMissingBlobs", digests.len());
+        let span = batch_span("ask", questions.iter().map(|question| &question.span));
+        let asking = self.backend.cas.find_missing(&digests, deadline).instrument(span);
+        let missing = match asking.await {
             Ok(missing) => missing,
             Err(error) => {
                 questions.into_iter().for_each(|q| end(q.answer, Err(error.clone())));
                 return;
             }
         };
+        let counts = self.presence.counts();
+        counts.add(What::AskedBlobs, digests.len());
+        counts.add(What::LackedBlobs, missing.len());
         // What was believed of them was wrong, if anything was.
         self.presence.forget(Tenant::default(), &missing).await;
         let missing = std::collections::HashSet::<Digest>::from_iter(missing);
         let (absent, present): (Vec<_>, Vec<_>) =
             questions.into_iter().partition(|question| missing.contains(&question.digest));
         self.confirm(present.into_iter().map(|q| (q.digest, q.answer)).collect(), asked).await;
-        for Question { digest, contents, source, answer } in absent {
+        for Question { digest, contents, source, span, answer } in absent {
             let contents = match contents {
                 Some(contents) => Some(contents),
                 None => next.contents.get(digest).await,
@@ -155,7 +169,7 @@ impl Calls {
                 end(answer, Ok(Outcome::Missing));
                 continue;
             };
-            let upload = Upload { digest, contents, source, answer };
+            let upload = Upload { digest, contents, source, span, answer };
             match self.backend.limits.fits_batch(digest.size) {
                 true => next.batches.put(source, upload),
                 false => next.streams.put(source, upload),
@@ -173,7 +187,10 @@ impl Calls {
         while let Some(mut batch) = batches.pop() {
             let blobs: Vec<_> = batch.iter().map(|u| (u.digest, u.contents.clone())).collect();
             let asked = self.presence.asked();
-            let answers = match self.backend.cas.upload_batch(&blobs, deadline).await {
+            Counts::batch("BatchUpdateBlobs", blobs.len());
+            let span = batch_span("upload", batch.iter().map(|upload| &upload.span));
+            let uploading = self.backend.cas.upload_batch(&blobs, deadline).instrument(span);
+            let answers = match uploading.await {
                 Ok(answers) => answers,
                 Err(error) if error.code == Code::ResourceExhausted && batch.len() > 1 => {
                     tracing::warn!(
@@ -205,6 +222,7 @@ impl Calls {
                     }
                 }
             }
+            self.uploaded(taken.iter().map(|(digest, _)| *digest));
             self.confirm(taken, asked).await;
             if !again.is_empty() {
                 tried += 1;
@@ -218,9 +236,21 @@ impl Calls {
         let deadline = Deadline::after(STREAM_TIMEOUT);
         let asked = self.presence.asked();
         let stream = reapi::Upload::of(upload.digest, upload.contents);
-        match self.backend.cas.upload_stream(&stream, deadline).await {
-            Ok(()) => self.confirm(vec![(upload.digest, upload.answer)], asked).await,
+        let span = batch_span("upload", [&upload.span]);
+        match self.backend.cas.upload_stream(&stream, deadline).instrument(span).await {
+            Ok(()) => {
+                self.uploaded([upload.digest]);
+                self.confirm(vec![(upload.digest, upload.answer)], asked).await;
+            }
             Err(error) => end(upload.answer, Err(error)),
+        }
+    }
+
+    fn uploaded(&self, digests: impl IntoIterator<Item = Digest>) {
+        let counts = self.presence.counts();
+        for digest in digests {
+            counts.add(What::Uploads, 1);
+            counts.add(What::UploadedBytes, usize::try_from(digest.size).unwrap_or(usize::MAX));
         }
     }
 
@@ -233,6 +263,26 @@ impl Calls {
         self.presence.confirm(Tenant::default(), &digests, asked).await;
         blobs.into_iter().for_each(|(_, answer)| end(answer, Ok(Outcome::Present(asked))));
     }
+}
+
+/// The span of a call for many: in the trace of the first of them, with links to the others.
+fn batch_span<'a>(what: &'static str, of: impl IntoIterator<Item = &'a Span>) -> Span {
+    let mut of = of.into_iter();
+    let Some(first) = of.next() else { return Span::none() };
+    let span = debug_span!(parent: first, "batch", otel.name = what);
+    if !span.is_disabled() {
+        let mut known = vec![first.id()];
+        for other in of {
+            if known.len() > MOST_LINKS {
+                break;
+            }
+            if !known.contains(&other.id()) {
+                known.push(other.id());
+                span.follows_from(other);
+            }
+        }
+    }
+    span
 }
 
 fn end(answer: Answer, outcome: Result<Outcome>) {

@@ -13,6 +13,8 @@ mod model;
 mod properties;
 mod sync;
 
+#[path = "../../src/counts.rs"]
+mod counts;
 #[path = "../../src/joins.rs"]
 mod joins;
 #[path = "../../src/presence/mod.rs"]

@@ -239,4 +239,11 @@ impl Shard for Service {
     ) -> Result<Response<proto::BumpEpochResponse>, Status> {
         Err(Status::unimplemented("not asked by gateways"))
     }
+
+    async fn status(
+        &self,
+        _: Request<proto::StatusRequest>,
+    ) -> Result<Response<proto::StatusResponse>, Status> {
+        Ok(Response::new(proto::StatusResponse::default()))
+    }
 }

@@ -17,6 +17,7 @@ use deadpool_redis::{cluster, redis};
 use futures::future::try_join_all;
 use goma_common::{Code, Error, Result};
 
+use super::told::told;
 use super::{RedisConfig, failed};
 
 /// A connection that is not there within this is given up.
@@ -80,7 +81,8 @@ impl Link {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
-        self.query(cmd("MGET").arg(keys)).await
+        let count = keys.len();
+        told("MGET", count, self.query(cmd("MGET").arg(keys))).await
     }
 
     /// Sets all pairs for so long.
@@ -96,12 +98,13 @@ impl Link {
                 for set in sets {
                     pipeline.add_command(set).ignore();
                 }
-                self.pipeline(&pipeline).await
+                told("SET", pairs.len(), self.pipeline(&pipeline)).await
             }
             // All are on their way before the first is answered.
             Self::Cluster { .. } => {
                 let sets: Vec<Cmd> = sets.collect();
-                try_join_all(sets.iter().map(|set| self.query::<()>(set))).await.map(drop)
+                let set = try_join_all(sets.iter().map(|set| self.query::<()>(set)));
+                told("SET", pairs.len(), set).await.map(drop)
             }
         }
     }
@@ -118,7 +121,8 @@ impl Link {
         if keys.is_empty() {
             return Ok(());
         }
-        self.query::<i64>(cmd("UNLINK").arg(keys)).await.map(drop)
+        let count = keys.len();
+        told("UNLINK", count, self.query::<i64>(cmd("UNLINK").arg(keys))).await.map(drop)
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {

@@ -1,0 +1,71 @@
+//! Carries a trace from process to process, in the headers of <https://www.w3.org/TR/trace-context/>.
+//!
+//! Where this process sends no traces, none of this does anything.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::HeaderMap;
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::{Span, debug_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+static ENABLED: AtomicBool = AtomicBool::new(false);
+
+/// From now on traces are carried on.
+pub(super) fn enable() {
+    ENABLED.store(true, Ordering::Relaxed);
+}
+
+fn is_enabled() -> bool {
+    ENABLED.load(Ordering::Relaxed)
+}
+
+/// Makes a span, that nobody has entered yet, part of the trace that a request tells of.
+pub fn follow(span: &Span, headers: &HeaderMap) {
+    if !is_enabled() {
+        return;
+    }
+    let told = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+    if told.span().span_context().is_valid() {
+        // Where the span is not recorded there is nothing to be part of.
+        let _ = span.set_parent(told);
+    }
+}
+
+/// The span of a gRPC call that is served, in the trace of whoever makes it.
+pub fn of_call(request: &http::Request<()>) -> Span {
+    let path = request.uri().path().trim_start_matches('/');
+    let (service, method) = path.split_once('/').unwrap_or(("", path));
+    let span = debug_span!(
+        "serve",
+        otel.name = path,
+        otel.kind = "server",
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+    );
+    follow(&span, request.headers());
+    span
+}
+
+/// Tells a request that is sent which span it is sent from.
+pub fn carry(headers: &mut HeaderMap) {
+    if is_enabled() {
+        let context = Span::current().context();
+        TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
+    }
+}
+
+/// The trace that a span is of, as 32 hexadecimal digits.
+#[must_use]
+pub fn id(span: &Span) -> Option<String> {
+    if !is_enabled() {
+        return None;
+    }
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| context.trace_id().to_string())
+}

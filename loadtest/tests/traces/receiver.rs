@@ -1,0 +1,93 @@
+//! A receiver of OTLP as real ones are, over gRPC: it keeps what it is sent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+    TraceService, TraceServiceServer,
+};
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+use tonic::{Request, Response, Status};
+
+/// A span as it was received.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) service: String,
+    pub(crate) name: String,
+    pub(crate) kind: SpanKind,
+    pub(crate) trace: Vec<u8>,
+    pub(crate) id: Vec<u8>,
+    pub(crate) parent: Vec<u8>,
+    pub(crate) failed: bool,
+    pub(crate) attributes: HashMap<String, String>,
+}
+
+/// All spans so far.
+#[derive(Clone, Default)]
+pub(crate) struct Receiver(Arc<Mutex<Vec<Received>>>);
+
+impl Receiver {
+    /// Listens on a port of its own.
+    pub(crate) async fn start() -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let receiver = Self::default();
+        let service = TraceServiceServer::new(receiver.clone());
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        (receiver, address)
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Received> {
+        self.0.lock().expect("no panic").clone()
+    }
+}
+
+#[tonic::async_trait]
+impl TraceService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportTraceServiceRequest>,
+    ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+        let mut spans = self.0.lock().expect("no panic");
+        for resource in request.into_inner().resource_spans {
+            let of = attributes(&resource.resource.unwrap_or_default().attributes);
+            let service = of.get("service.name").cloned().unwrap_or_default();
+            assert!(of.contains_key("service.version") && of.contains_key("service.instance.id"));
+            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                let status = span.status.clone().unwrap_or_default().code();
+                spans.push(Received {
+                    service: service.clone(),
+                    kind: span.kind(),
+                    failed: status == StatusCode::Error,
+                    attributes: attributes(&span.attributes),
+                    name: span.name,
+                    trace: span.trace_id,
+                    id: span.span_id,
+                    parent: span.parent_span_id,
+                });
+            }
+        }
+        Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+fn attributes(attributes: &[KeyValue]) -> HashMap<String, String> {
+    let text = |value: &KeyValue| match value.value.as_ref().and_then(|any| any.value.as_ref()) {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        Some(Value::BoolValue(is)) => is.to_string(),
+        other => format!("{other:?}"),
+    };
+    attributes.iter().map(|attribute| (attribute.key.clone(), text(attribute))).collect()
+}

@@ -43,6 +43,10 @@ sbom:
 release *PROGRAMS:
     .ci/release {{ PROGRAMS }}
 
+# Debian packages of the released programs, in target/debian
+deb:
+    .ci/deb
+
 # Build remoteexec_proxy twice, in two directories, and compare the bytes; ten minutes
 reproducible:
     .ci/reproducible

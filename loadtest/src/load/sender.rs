@@ -1,0 +1,96 @@
+//! Sends one request to its end, and writes down how that went.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::checked::{self, Checked};
+use super::material::Request;
+use super::measured::{Measured, Sample};
+use crate::client::blocking;
+use crate::http::{Caller, Coding, Traffic};
+use crate::lock::lock;
+
+/// Execs of one compile, as many as the stock client sends.
+const MAX_ATTEMPTS: u32 = 5;
+
+/// All that requests under way share.
+#[derive(Debug)]
+pub(crate) struct Sender {
+    /// One for each user.
+    pub(crate) callers: Vec<Caller>,
+    pub(crate) coding: Option<Coding>,
+    pub(crate) start: Instant,
+    pub(crate) measured: Mutex<Measured>,
+    pub(crate) under_way: AtomicUsize,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) result: Result<bool, String>,
+    /// When the last byte of the last answer came.
+    at: Instant,
+    timing: Option<String>,
+    resent: u64,
+}
+
+impl Sender {
+    /// Sends a request that was due at this time since the start.
+    pub(crate) async fn send(&self, request: Request, due: Duration) {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let (traffic, left) = (Traffic::default(), self.start.elapsed());
+        let (size, contents) = (request.choice.size, request.contents);
+        let end = self.to_the_end(request, &traffic).await;
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        lock(&self.measured).add(Sample {
+            due,
+            left,
+            ended: end.at.saturating_duration_since(self.start),
+            size,
+            result: end.result,
+            sent: traffic.sent(),
+            received: traffic.received(),
+            contents,
+            resent: end.resent,
+            timing: end.timing,
+        });
+    }
+
+    /// Sends it, and again with what the server names as missing.
+    pub(crate) async fn to_the_end(&self, request: Request, traffic: &Traffic) -> End {
+        let Request { choice, path, packed, expect, again, .. } = request;
+        let mut packed = packed;
+        for attempt in 1.. {
+            let answer = match self.callers[choice.user].call(path, &packed, traffic).await {
+                Ok(answer) => answer,
+                Err(failure) => return wrong(checked::kind_of(&failure), Instant::now(), attempt),
+            };
+            let missing = match checked::check(&expect, &answer.body) {
+                Checked::Right { cache_hit } => {
+                    let (at, timing) = (answer.arrived, answer.timing);
+                    let resent = u64::from(attempt) - 1;
+                    return End { result: Ok(cache_hit), at, timing, resent };
+                }
+                Checked::Wrong(kind) => return wrong(kind.to_owned(), answer.arrived, attempt),
+                Checked::Missing(names) => names,
+            };
+            let (Some(again), true) = (again.clone(), attempt < MAX_ATTEMPTS) else {
+                return wrong("missing_input".to_owned(), answer.arrived, attempt);
+            };
+            let coding = self.coding;
+            let made = blocking(move || again.with(&missing, attempt, coding));
+            packed = match made.await {
+                Ok(made) => made,
+                Err(_) => return wrong("missing_input".to_owned(), answer.arrived, attempt),
+            };
+        }
+        wrong("missing_input".to_owned(), Instant::now(), MAX_ATTEMPTS)
+    }
+}
+
+fn wrong(kind: String, at: Instant, attempt: u32) -> End {
+    End { result: Err(kind), at, timing: None, resent: u64::from(attempt) - 1 }
+}

@@ -13,6 +13,8 @@ use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
 use crate::conformance_verb::ConformanceArgs;
 use crate::preload_verb::PreloadArgs;
+use crate::record_verb::RecordArgs;
+use crate::replay_verb::ReplayArgs;
 use crate::report_verb::ReportArgs;
 use crate::run_verb::RunArgs;
 use crate::simulate_verb::SimulateArgs;
@@ -45,6 +47,10 @@ pub(crate) enum Verb {
     Simulate(SimulateArgs),
     /// Measures a Goma server under load: compiles, stores or lookups at a rate, or as fast as it can
     Run(Box<RunArgs>),
+    /// Writes down what clients ask a server for, as a proxy between them
+    Record(RecordArgs),
+    /// Sends what was recorded once more, to any server
+    Replay(ReplayArgs),
     /// Makes a page with pictures of one load run, or compares several
     Report(ReportArgs),
     /// Asks a Remote Execution server what it can do, and tells whether a Goma server can use it

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use goma_loadtest::load::{LoadConfig, Progress};
+use goma_loadtest::load::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often there is a line where there is no terminal, in seconds.
@@ -20,8 +20,9 @@ pub(crate) struct LiveView {
 }
 
 impl LiveView {
-    pub(crate) fn new(config: &LoadConfig) -> Self {
-        let duration = config.duration;
+    /// Of a run of this duration, where that is known.
+    pub(crate) fn new(duration: Option<Duration>) -> Self {
+        let duration = duration.unwrap_or_default();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(duration.as_secs().max(1));
             // The template is ours; the default bar is good enough should it ever not parse.

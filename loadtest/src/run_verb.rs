@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 use goma_loadtest::http::Coding;
-use goma_loadtest::load::{self, Arrivals, LoadConfig, Pace, Verb};
+use goma_loadtest::load::{self, Arrivals, LoadConfig, Pace, Verb, Way};
 use goma_loadtest::report::{LatencyReport, LoadReport};
 use goma_loadtest::{Error, Result, Server};
 
 use crate::args::read_token;
 use crate::live_view::LiveView;
+use crate::open_files;
 
 /// Which load, and on what.
 #[derive(Debug, Args)]
@@ -113,15 +114,21 @@ pub(crate) struct RunArgs {
 /// A flag that cannot be meant, a server that does not answer, or a file that cannot be written.
 pub(crate) async fn run(args: RunArgs) -> Result<u8> {
     let config = args.config()?;
-    let view = LiveView::new(&config);
+    open_files::raise_limit();
+    let view = LiveView::new(Some(config.duration));
     let report = load::run(&config, |progress| view.show(&progress)).await?;
     view.end();
-    let text = serde_json::to_string(&report)
+    finish(&report, args.json, args.out)
+}
+
+/// Tells of a run, and keeps its report where that is wished.
+pub(crate) fn finish(report: &LoadReport, json: bool, out: Option<PathBuf>) -> Result<u8> {
+    let text = serde_json::to_string(report)
         .map_err(|error| failed("standard output".into(), error.into()))?;
-    if let Some(out) = args.out {
+    if let Some(out) = out {
         std::fs::write(&out, format!("{text}\n")).map_err(|error| failed(out, error))?;
     }
-    println!("{}", if args.json { text } else { summary(&report) });
+    println!("{}", if json { text } else { summary(report) });
     Ok(u8::from(report.wrong() > 0))
 }
 
@@ -137,13 +144,18 @@ impl RunArgs {
             },
         };
         let config = LoadConfig {
-            server: Server::parse(&self.server)?,
-            url: self.server.clone(),
+            way: Way {
+                server: Server::parse(&self.server)?,
+                url: self.server.clone(),
+                tokens: self.token_files.iter().map(read_token).collect::<Result<_>>()?,
+                two_writes: self.two_writes,
+                coding: (!self.no_compression).then_some(Coding::Gzip),
+                timeout: self.timeout,
+            },
             verb: self.verb,
             pace,
             duration: self.duration,
             warmup: self.warmup,
-            timeout: self.timeout,
             seed: self.seed,
             inputs: self.inputs.clone(),
             input_bytes: self.input_bytes,
@@ -151,9 +163,6 @@ impl RunArgs {
             new_share: self.new_share,
             new_files: self.new_files,
             hit_share: self.hit_share.unwrap_or(1.0 - self.new_share),
-            tokens: self.token_files.iter().map(read_token).collect::<Result<_>>()?,
-            two_writes: self.two_writes,
-            coding: (!self.no_compression).then_some(Coding::Gzip),
             compiler: self.compiler.clone(),
             toolchain_included: !self.no_toolchain,
             exec_root: self.exec_root.clone(),
@@ -187,7 +196,8 @@ fn summary(report: &LoadReport) -> String {
         lines.extend(told);
     }
     for (kind, count) in &report.errors {
-        lines.push(format!("not right: {count} of kind {kind}"));
+        let words = report.examples.get(kind).map_or("", String::as_str);
+        lines.push(format!("not right: {count} of kind {kind}, the first: {words}"));
     }
     for (name, stage) in report.stages.iter().flatten() {
         lines.push(format!("{name:<12} mean {:>9.3}   p99 {:>9.3} ms", stage.mean, stage.p99));

@@ -22,6 +22,7 @@ mod transport;
 
 pub(crate) use caller::{Caller, CallerConfig};
 pub use encoding::Coding;
+pub(crate) use encoding::inflate;
 pub use failure::Failure;
 pub use manners::Manners;
 pub use server::Server;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use super::arrivals::Arrivals;
 use super::measured::Window;
+use super::sender::Sender;
+use super::way::Way;
 use super::workload::Workload;
 use crate::client::ClientConfig;
 use crate::error::{Error, Result};
-use crate::http::{Coding, Manners, Server};
 use crate::report::SettingsReport;
 
 /// Largest file that goes whole in one message; larger ones go in pieces, which no load here does.
@@ -49,10 +50,8 @@ pub enum Pace {
 /// Settings of a load run.
 #[derive(Clone, Debug)]
 pub struct LoadConfig {
-    /// Where to.
-    pub server: Server,
-    /// As the user wrote it.
-    pub url: String,
+    /// Where to, and how.
+    pub way: Way,
     /// What.
     pub verb: Verb,
     /// When.
@@ -61,8 +60,6 @@ pub struct LoadConfig {
     pub duration: Duration,
     /// What goes before and is not measured.
     pub warmup: Duration,
-    /// How long one request may take.
-    pub timeout: Duration,
     /// Of the workload.
     pub seed: u64,
     /// Inputs of a compile or files of a store or lookup; requests take turns.
@@ -77,12 +74,6 @@ pub struct LoadConfig {
     pub new_files: usize,
     /// Of all requests, those that repeat a known action.
     pub hit_share: f64,
-    /// Bearer tokens of the users; none for one user without.
-    pub tokens: Vec<String>,
-    /// Head and body in two writes, with Nagle's algorithm on, as the stock client has them.
-    pub two_writes: bool,
-    /// Of bodies.
-    pub coding: Option<Coding>,
     /// The compiler, as it would be called.
     pub compiler: String,
     /// Name the toolchain in each request.
@@ -149,47 +140,33 @@ impl LoadConfig {
             seed: self.seed,
             sizes: self.inputs.len(),
             actions: self.actions,
-            users: self.tokens.len().max(1),
+            users: self.way.tokens.len().max(1),
             new_share: self.new_share,
             hit_share: self.hit_share,
         }
     }
 
-    /// On the wire: nothing is tried twice, and nothing waits longer than the deadline.
-    pub(crate) fn manners(&self) -> Manners {
-        let manners = if self.two_writes { Manners::stock() } else { Manners::polite() };
-        Manners {
-            connect: Duration::from_secs(5),
-            connect_tries: 1,
-            first_byte: self.timeout,
-            ..manners
-        }
-    }
-
-    /// Each user's token.
-    pub(crate) fn users(&self) -> Vec<Option<String>> {
-        match &*self.tokens {
-            [] => vec![None],
-            tokens => tokens.iter().cloned().map(Some).collect(),
-        }
+    /// What sends its requests, from now on.
+    pub(crate) fn sender(&self) -> Sender {
+        self.way.sender(self.window(), self.inputs.len())
     }
 
     /// The client that prepares what a user's compiles need.
     pub(crate) fn client(&self, token: Option<String>) -> ClientConfig {
-        let mut client = ClientConfig::new(self.server.clone(), false);
+        let mut client = ClientConfig::new(self.way.server.clone(), false);
         client.seed = self.seed;
         client.token = token;
         client.toolchain_included = self.toolchain_included;
         client.exec_root.clone_from(&self.exec_root);
-        client.coding = self.coding;
+        client.coding = self.way.coding;
         client.dimensions.clone_from(&self.dimensions);
-        client.manners.first_byte = self.timeout;
+        client.manners.first_byte = self.way.timeout;
         client
     }
 
     pub(crate) fn settings(&self) -> SettingsReport {
         let mut settings = SettingsReport {
-            server: self.url.clone(),
+            server: self.way.url.clone(),
             verb: match self.verb {
                 Verb::Exec => "exec",
                 Verb::Store => "store",
@@ -205,9 +182,9 @@ impl LoadConfig {
             new_share: self.new_share,
             new_files: self.new_files,
             hit_share: self.hit_share,
-            users: self.tokens.len().max(1),
-            two_writes: self.two_writes,
-            compression: self.coding.is_some(),
+            users: self.way.tokens.len().max(1),
+            two_writes: self.way.two_writes,
+            compression: self.way.coding.is_some(),
             ..Default::default()
         };
         match self.pace {

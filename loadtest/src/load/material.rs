@@ -8,6 +8,7 @@ use goma_proto::api::exec_req::Input;
 use goma_proto::api::file_blob::BlobType;
 use goma_proto::api::{ExecReq, FileBlob};
 
+use super::again::Again;
 use super::blobs::Blobs;
 use super::checked::Expect;
 use super::template::Template;
@@ -19,7 +20,7 @@ use crate::http::Coding;
 #[derive(Debug)]
 pub(crate) enum Material {
     /// Compiles.
-    Exec(Vec<Vec<Arc<Template>>>),
+    Exec(Vec<Vec<Template>>),
     /// Files to put there.
     Store(Vec<Vec<Blobs>>),
     /// Files to get from there.
@@ -49,15 +50,6 @@ pub(crate) struct Request {
     pub(crate) again: Option<Again>,
 }
 
-/// An Exec that can be sent again.
-#[derive(Clone, Debug)]
-pub(crate) struct Again {
-    pub(crate) plain: Bytes,
-    pub(crate) template: Arc<Template>,
-    /// Files that are in no directory.
-    pub(crate) fresh: Vec<(String, Bytes)>,
-}
-
 impl Material {
     /// The request that was chosen. Takes a millisecond or so for one that is not known.
     ///
@@ -67,7 +59,7 @@ impl Material {
         match self {
             Self::Exec(sizes) => {
                 let template = &sizes[choice.size][choice.action];
-                Template::request(template, choice, making)
+                template.request(choice, making)
             }
             Self::Store(sizes) => {
                 let blobs = &sizes[choice.size][choice.action];

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::checked::Fault;
 use super::latencies::Latencies;
 use super::series::Series;
 use super::timing;
-use crate::report::{GeneratorReport, LoadReport, SettingsReport, SizeReport, StageReport};
+use crate::report::{
+    GeneratorReport, LoadReport, SettingsReport, SizeReport, StageReport, thousandths,
+};
 
 /// The requests that count: those that were due from the end of the warm-up on, for so long.
 #[derive(Clone, Copy, Debug)]
@@ -24,8 +27,8 @@ pub(crate) struct Sample {
     pub(crate) ended: Duration,
     /// Place in the list of sizes.
     pub(crate) size: usize,
-    /// Whether the server had the result already, or the kind of what was wrong.
-    pub(crate) result: Result<bool, String>,
+    /// Whether the server had the result already, or what was wrong.
+    pub(crate) result: Result<bool, Fault>,
     pub(crate) sent: u64,
     pub(crate) received: u64,
     /// Bytes of files in it or in its answer.
@@ -43,6 +46,8 @@ pub(crate) struct Measured {
     all: Latencies,
     late: Latencies,
     errors: BTreeMap<String, u64>,
+    /// The first of each kind.
+    examples: BTreeMap<String, String>,
     dropped: u64,
     series: Series,
     stages: BTreeMap<String, Latencies>,
@@ -81,6 +86,7 @@ impl Measured {
             all: Latencies::default(),
             late: Latencies::default(),
             errors: BTreeMap::new(),
+            examples: BTreeMap::new(),
             dropped: 0,
             series: Series::default(),
             stages: BTreeMap::new(),
@@ -105,8 +111,9 @@ impl Measured {
         self.series.add(place, sample.result.is_ok().then_some(latency));
         let size = &mut self.sizes[sample.size];
         match sample.result {
-            Err(kind) => {
+            Err(Fault { kind, words }) => {
                 size.errors += 1;
+                self.examples.entry(kind.clone()).or_insert(words);
                 *self.errors.entry(kind).or_default() += 1;
             }
             Ok(cache_hit) => {
@@ -171,12 +178,13 @@ impl Measured {
         LoadReport {
             requests: self.requests(),
             errors: self.errors.clone(),
+            examples: self.examples.clone(),
             dropped: self.dropped,
-            duration_s,
-            rate: self.all.count() as f64 / duration_s,
+            duration_s: thousandths(duration_s),
+            rate: thousandths(self.all.count() as f64 / duration_s),
             latency_ms: self.all.report(),
             curve: self.all.curve(),
-            throughput_mb_s: bytes as f64 / 1e6 / duration_s,
+            throughput_mb_s: thousandths(bytes as f64 / 1e6 / duration_s),
             bytes_sent: self.sent,
             bytes_received: self.received,
             cache_hits: self.cache_hits,
@@ -188,7 +196,7 @@ impl Measured {
             generator: GeneratorReport {
                 late_p99_ms: self.late.at(0.99),
                 late_max_ms: self.late.max(),
-                starved_share: self.starved.as_secs_f64() / (workers * duration_s),
+                starved_share: thousandths(self.starved.as_secs_f64() / (workers * duration_s)),
             },
             settings,
         }
@@ -262,7 +270,7 @@ mod tests {
     fn wrong_answers_are_counted_by_kind_and_have_no_latency() {
         let mut measured = measured();
         for kind in ["http_503", "http_503", "timeout"] {
-            let result = Err(kind.to_owned());
+            let result = Err(Fault::new(kind, "words"));
             measured.add(Sample { result, ..sample(3 * SECOND, SECOND) });
         }
         let report = measured.report(settings());

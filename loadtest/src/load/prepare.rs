@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::blobs::Blobs;
+use super::checked::Fault;
 use super::config::{LoadConfig, Verb};
 use super::material::{Making, Material};
 use super::project::{self, Project};
@@ -33,7 +34,7 @@ pub(crate) async fn material(config: &LoadConfig, told: &impl Fn(&str)) -> Resul
         Some(dir) => TempDir::new_in(dir).map_err(|error| Error::file(dir, error))?,
         None => TempDir::new().map_err(|error| Error::file(std::env::temp_dir(), error))?,
     };
-    let users = config.users().into_iter();
+    let users = config.way.users().into_iter();
     let clients: Vec<Client> = users.map(|user| Client::new(config.client(user))).collect();
     let mut sizes = Vec::new();
     for inputs in &config.inputs {
@@ -50,7 +51,7 @@ fn blobs(config: &LoadConfig) -> Result<Material> {
         let mut actions = Vec::new();
         for action in 0..config.actions as u64 {
             let seed = config.seed ^ (size << 56) ^ (action << 48);
-            let made = Blobs::to_store(seed, *count, config.input_bytes, config.coding)?;
+            let made = Blobs::to_store(seed, *count, config.input_bytes, config.way.coding)?;
             actions.push(made);
         }
         sizes.push(actions);
@@ -64,7 +65,7 @@ async fn templates(
     inputs: usize,
     home: &Path,
     clients: &[Client],
-) -> Result<Vec<Arc<Template>>> {
+) -> Result<Vec<Template>> {
     let Some(client) = clients.first() else { return Ok(Vec::new()) };
     let mut project = Project {
         seed: config.seed,
@@ -90,10 +91,10 @@ async fn templates(
         for client in clients {
             client.preload(paths.clone(), |_| ()).await?;
         }
-        let (coding, new_files) = (config.coding, config.new_files);
+        let (coding, new_files) = (config.way.coding, config.new_files);
         let template =
             blocking(move || Template::new(project, source, new_files, named, coding)).await?;
-        templates.push(Arc::new(template));
+        templates.push(template);
     }
     Ok(templates)
 }
@@ -120,9 +121,10 @@ pub(crate) async fn acquaint(
             let mut request = prepared.material.request(choice, making)?;
             request.choice.user = user;
             let end = sender.to_the_end(request, &Traffic::default()).await;
-            if let Err(kind) = end.result {
+            if let Err(Fault { kind, words }) = end.result {
                 let inputs = config.inputs[choice.size];
-                let what = format!("{kind} on a known request of {inputs} inputs, before the run");
+                let what =
+                    format!("{kind} on a request of {inputs} inputs, before the run: {words}");
                 return Err(Error::Answer(what));
             }
         }
@@ -130,7 +132,7 @@ pub(crate) async fn acquaint(
     if config.verb == Verb::Lookup
         && let Material::Store(sizes) = &*prepared.material
     {
-        let to_look_up = |blobs: &Blobs| blobs.to_look_up(config.coding);
+        let to_look_up = |blobs: &Blobs| blobs.to_look_up(config.way.coding);
         let sizes = sizes.iter().map(|size| size.iter().map(to_look_up).collect());
         prepared.material = Arc::new(Material::Lookup(sizes.collect::<Result<_>>()?));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::checked::{self, Checked};
+use super::checked::{self, Checked, Fault};
 use super::material::Request;
 use super::measured::{Measured, Sample};
 use crate::client::blocking;
@@ -30,7 +30,7 @@ pub(crate) struct Sender {
 /// How a request ended.
 #[derive(Debug)]
 pub(crate) struct End {
-    pub(crate) result: Result<bool, String>,
+    pub(crate) result: Result<bool, Fault>,
     /// When the last byte of the last answer came.
     at: Instant,
     timing: Option<String>,
@@ -63,34 +63,37 @@ impl Sender {
     pub(crate) async fn to_the_end(&self, request: Request, traffic: &Traffic) -> End {
         let Request { choice, path, packed, expect, again, .. } = request;
         let mut packed = packed;
-        for attempt in 1.. {
+        let mut attempt = 1;
+        loop {
+            let end = |result, at, timing| {
+                let resent = u64::from(attempt) - 1;
+                End { result, at, timing, resent }
+            };
             let answer = match self.callers[choice.user].call(path, &packed, traffic).await {
                 Ok(answer) => answer,
-                Err(failure) => return wrong(checked::kind_of(&failure), Instant::now(), attempt),
+                Err(failure) => return end(Err(Fault::from(&failure)), Instant::now(), None),
             };
             let missing = match checked::check(&expect, &answer.body) {
                 Checked::Right { cache_hit } => {
-                    let (at, timing) = (answer.arrived, answer.timing);
-                    let resent = u64::from(attempt) - 1;
-                    return End { result: Ok(cache_hit), at, timing, resent };
+                    return end(Ok(cache_hit), answer.arrived, answer.timing);
                 }
-                Checked::Wrong(kind) => return wrong(kind.to_owned(), answer.arrived, attempt),
+                Checked::Wrong(fault) => return end(Err(fault), answer.arrived, None),
                 Checked::Missing(names) => names,
             };
+            let lacking = format!("{} inputs in attempt {attempt}", missing.len());
             let (Some(again), true) = (again.clone(), attempt < MAX_ATTEMPTS) else {
-                return wrong("missing_input".to_owned(), answer.arrived, attempt);
+                let fault = Fault::new("missing_input", lacking);
+                return end(Err(fault), answer.arrived, None);
             };
             let coding = self.coding;
-            let made = blocking(move || again.with(&missing, attempt, coding));
-            packed = match made.await {
+            packed = match blocking(move || again.with(&missing, attempt, coding)).await {
                 Ok(made) => made,
-                Err(_) => return wrong("missing_input".to_owned(), answer.arrived, attempt),
+                Err(error) => {
+                    let fault = Fault::new("missing_input", format!("{lacking}: {error}"));
+                    return end(Err(fault), answer.arrived, None);
+                }
             };
+            attempt += 1;
         }
-        wrong("missing_input".to_owned(), Instant::now(), MAX_ATTEMPTS)
     }
-}
-
-fn wrong(kind: String, at: Instant, attempt: u32) -> End {
-    End { result: Err(kind), at, timing: None, resent: u64::from(attempt) - 1 }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::report::{ServerReport, ServerSecond};
+use crate::report::{ServerReport, ServerSecond, thousandths};
 
 /// Of `/proc/PID/stat`: Linux tells user space a hundredth of a second, whatever its own ticks are.
 const MILLIS_A_TICK: u64 = 10;
@@ -60,7 +60,7 @@ impl ServerProcess {
             let elapsed = (*at - before.0).as_secs_f64().max(0.001);
             let cpu = usage.cpu_ms.saturating_sub(before.1.cpu_ms) as f64;
             series.push(ServerSecond {
-                at_s: at.as_secs_f64(),
+                at_s: thousandths(at.as_secs_f64()),
                 cpu_ms_a_second: (cpu / elapsed).round(),
                 resident_bytes: usage.resident,
             });
@@ -69,7 +69,7 @@ impl ServerProcess {
         ServerReport {
             pid: self.pid,
             cpu_ms,
-            cpu_ms_a_request: cpu_ms as f64 / requests.max(1) as f64,
+            cpu_ms_a_request: thousandths(cpu_ms as f64 / requests.max(1) as f64),
             resident_bytes: last.resident,
             peak_resident_bytes: peak,
             series,

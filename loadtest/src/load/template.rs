@@ -1,15 +1,14 @@
 //! A known compile, and the compiles that are made from it by replacing files with new ones.
 
 use std::collections::HashMap;
-
-use bytes::Bytes;
-use goma_common::file_key::CHUNK_SIZE;
-use goma_proto::api::ExecReq;
-use prost::Message;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use prost::Message;
+
+use super::again::{Again, Known};
 use super::checked::Expect;
-use super::material::{Again, First, Making, Request, embedded, file_blob, with_inputs};
+use super::material::{First, Making, Request, embedded, with_inputs};
 use super::project::{self, Project};
 use super::workload::{Choice, Kind};
 use crate::client::{EMBED_LIMIT, Named, Source, cut};
@@ -30,7 +29,7 @@ pub(crate) struct Template {
     /// The same without its source; and without those headers either.
     without_source: Vec<u8>,
     without_new: Vec<u8>,
-    sources: HashMap<String, Source>,
+    sources: Arc<HashMap<String, Source>>,
     first: First,
 }
 
@@ -59,29 +58,29 @@ impl Template {
             plain,
             without_source,
             without_new: without.encode_to_vec(),
-            sources,
+            sources: Arc::new(sources),
             first: First::default(),
         })
     }
 
     /// The request that was chosen.
-    pub(crate) fn request(this: &Arc<Self>, choice: Choice, making: &Making) -> Result<Request> {
-        let object = project::object_name(this.source);
+    pub(crate) fn request(&self, choice: Choice, making: &Making) -> Result<Request> {
+        let object = project::object_name(self.source);
         let mark = format!("goma-load {} {}", making.nonce, choice.number);
         let mut fresh = Vec::new();
         let (plain, packed, expect) = match choice.kind {
             Kind::Known => {
-                let expect = Expect::Same(object, Arc::clone(&this.first));
-                (this.plain.clone(), this.packed.clone(), expect)
+                let expect = Expect::Same(object, Arc::clone(&self.first));
+                (self.plain.clone(), self.packed.clone(), expect)
             }
             kind => {
-                let source = Bytes::from(this.project.source(&mark));
-                fresh.push((project::source_name(this.source), source));
-                let mut plain = this.without_source.clone();
+                let source = Bytes::from(self.project.source(&mark));
+                fresh.push((project::source_name(self.source), source));
+                let mut plain = self.without_source.clone();
                 if kind == Kind::New {
-                    plain.clone_from(&this.without_new);
-                    fresh.extend((0..this.new_files).map(|n| {
-                        let text = this.project.header(n, &format!("{mark} {n}"));
+                    plain.clone_from(&self.without_new);
+                    fresh.extend((0..self.new_files).map(|n| {
+                        let text = self.project.header(n, &format!("{mark} {n}"));
                         (project::header_name(n), Bytes::from(text))
                     }));
                 }
@@ -94,51 +93,9 @@ impl Template {
             }
         };
         let contents = fresh.iter().map(|(_, text)| text.len() as u64).sum();
-        let again = Some(Again { plain, template: Arc::clone(this), fresh });
+        let known = Known::Files(Arc::clone(&self.sources));
+        let again = Some(Again { plain, known, fresh });
         Ok(Request { choice, path: "/e", packed, expect, contents, again })
-    }
-}
-
-impl Again {
-    /// The request once more, with the contents that were named as missing as far as one request holds
-    /// them. Reads files.
-    ///
-    /// # Errors
-    /// A file that cannot be read, or one that was not in the request.
-    pub(crate) fn with(
-        &self,
-        missing: &[String],
-        attempt: u32,
-        coding: Option<Coding>,
-    ) -> Result<Bytes> {
-        let unread = |error| Error::Answer(format!("a request of ours: {error}"));
-        let mut request = ExecReq::decode(self.plain.clone()).map_err(unread)?;
-        if let Some(requester) = &mut request.requester_info {
-            requester.retry = i32::try_from(attempt).ok();
-        }
-        for input in &mut request.input {
-            input.content = None;
-            if missing.iter().any(|name| name == input.filename()) {
-                let content = self.contents(input.filename())?;
-                if content.len() as u64 > CHUNK_SIZE {
-                    let name = input.filename();
-                    return Err(Error::Answer(format!("{name} was stored, and is missing")));
-                }
-                input.content = Some(file_blob(content));
-            }
-        }
-        cut(&mut request.input, EMBED_LIMIT, &mut fastrand::Rng::with_seed(attempt.into()));
-        pack(coding, &request.encode_to_vec())
-    }
-
-    fn contents(&self, name: &str) -> Result<Bytes> {
-        if let Some((_, content)) = self.fresh.iter().find(|(fresh, _)| fresh == name) {
-            return Ok(content.clone());
-        }
-        match self.template.sources.get(name) {
-            Some(source) => source.read(),
-            None => Err(Error::Answer(format!("{name:?} is missing, and was not sent"))),
-        }
     }
 }
 
@@ -153,8 +110,8 @@ fn unwritten(error: impl std::fmt::Display) -> Error {
 #[cfg(test)]
 mod tests {
     use goma_common::FileKey;
-    use goma_proto::api::CommandSpec;
     use goma_proto::api::exec_req::Input;
+    use goma_proto::api::{CommandSpec, ExecReq};
 
     use super::*;
 
@@ -180,7 +137,7 @@ mod tests {
     fn made(kind: Kind) -> (Request, ExecReq) {
         let choice = Choice { number: 9, size: 0, action: 0, user: 0, kind };
         let making = Making { nonce: "n".into(), coding: None };
-        let request = Template::request(&template(), choice, &making).expect("made");
+        let request = template().request(choice, &making).expect("made");
         let read = ExecReq::decode(request.packed.clone()).expect("a request");
         (request, read)
     }
@@ -207,21 +164,5 @@ mod tests {
             let key = FileKey::of_file(content.expect("embedded")).hex();
             assert_eq!(input.hash_key(), key);
         }
-    }
-
-    #[test]
-    fn what_is_missing_goes_along_the_next_time() {
-        let (request, _) = made(Kind::New);
-        let again = request.again.expect("an Exec");
-        let missing = ["include/d0/h1.h".to_owned(), "include/d0/h4.h".to_owned()];
-        let packed = again.with(&missing, 1, None).expect("made");
-        let read = ExecReq::decode(packed).expect("a request");
-        let mut names = embedded_names(&read);
-        names.sort_unstable();
-        assert_eq!(names, ["include/d0/h1.h", "include/d0/h4.h"]);
-        assert_eq!(read.input.len(), 6);
-        let stranger = ["/etc/passwd".to_owned()];
-        let nothing = again.with(&stranger, 1, None).expect("made");
-        assert!(embedded_names(&ExecReq::decode(nothing).expect("a request")).is_empty());
     }
 }

@@ -11,6 +11,8 @@ pub struct LoadReport {
     pub requests: u64,
     /// Those that were not answered rightly, by kind.
     pub errors: BTreeMap<String, u64>,
+    /// What more there is to say of the first of each kind.
+    pub examples: BTreeMap<String, String>,
     /// Those that were due and found too many under way; none of them was sent.
     pub dropped: u64,
     /// From the end of the warm-up to the last answer.
@@ -207,6 +209,11 @@ impl LoadReport {
         let late = late_p99_ms > 10.0 && late_p99_ms > self.latency_ms.p99 / 10.0;
         late.then(|| format!("of requests, 1 % left {late_p99_ms:.0} ms late or more"))
     }
+}
+
+/// With three decimals, which is more than any of it is known to.
+pub(crate) fn thousandths(figure: f64) -> f64 {
+    (figure * 1e3).round() / 1e3
 }
 
 #[cfg(test)]

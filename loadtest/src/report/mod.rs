@@ -10,6 +10,7 @@ mod runs;
 
 pub use build::{BuildReport, UnitReport};
 pub use compile::{CompileReport, OutputReport};
+pub(crate) use load::thousandths;
 pub use load::{
     GeneratorReport, LatencyReport, LoadReport, SecondReport, ServerReport, ServerSecond,
     SettingsReport, SizeReport, StageReport,

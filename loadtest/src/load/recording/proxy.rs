@@ -119,7 +119,7 @@ async fn pass(mut client: TcpStream, shared: Arc<Shared>) -> Result<()> {
         tokio::select! {
             read = timeout(SILENCE, client.read(&mut asked)) => {
                 let Ok(Ok(bytes @ 1..)) = read else { return Ok(()) };
-                if server.write_all(&asked[..bytes]).await.is_err() {
+                if !write(&mut server, &asked[..bytes]).await {
                     return Ok(());
                 }
                 for tapped in tap.push(&asked[..bytes]) {
@@ -128,12 +128,17 @@ async fn pass(mut client: TcpStream, shared: Arc<Shared>) -> Result<()> {
             }
             read = server.read(&mut answered) => {
                 let Ok(bytes @ 1..) = read else { return Ok(()) };
-                if client.write_all(&answered[..bytes]).await.is_err() {
+                if !write(&mut client, &answered[..bytes]).await {
                     return Ok(());
                 }
             }
         }
     }
+}
+
+/// Whether the other side took it.
+async fn write(stream: &mut TcpStream, bytes: &[u8]) -> bool {
+    matches!(timeout(SILENCE, stream.write_all(bytes)).await, Ok(Ok(())))
 }
 
 impl Shared {

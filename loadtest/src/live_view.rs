@@ -26,7 +26,8 @@ impl LiveView {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(duration.as_secs().max(1));
             // The template is ours; the default bar is good enough should it ever not parse.
-            if let Ok(style) = ProgressStyle::with_template("[{bar:20}] {pos}/{len} s  {msg}") {
+            if let Ok(style) = ProgressStyle::with_template("[{bar:20}] {pos}/{len} s  {wide_msg}")
+            {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar

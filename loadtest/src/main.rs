@@ -4,6 +4,7 @@ mod args;
 mod chaos_verb;
 mod cluster_verbs;
 mod conformance_verb;
+mod interrupt;
 mod live_view;
 mod open_files;
 mod preload_verb;

@@ -6,6 +6,8 @@ use clap::Args;
 use goma_loadtest::load::recording::{Contents, RecordConfig, Recorder};
 use goma_loadtest::{Result, Server};
 
+use crate::interrupt::interrupt;
+
 /// Between whom, and where to.
 #[derive(Debug, Args)]
 pub(crate) struct RecordArgs {
@@ -36,13 +38,7 @@ pub(crate) async fn run(args: RecordArgs) -> Result<u8> {
     })
     .await?;
     eprintln!("listening on {}, until ctrl-C", recorder.address()?);
-    let stop = async {
-        // Without a way to hear of ctrl-C, ctrl-C ends the program itself.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    };
-    let requests = recorder.run(stop).await?;
+    let requests = recorder.run(interrupt()).await?;
     println!("{requests} requests passed");
     Ok(0)
 }

@@ -10,6 +10,7 @@ use goma_loadtest::load::recording::{self, ReplayConfig};
 use goma_loadtest::{Result, Server};
 
 use crate::args::read_token;
+use crate::interrupt::interrupt;
 use crate::live_view::LiveView;
 use crate::open_files;
 use crate::run_verb::finish;
@@ -82,7 +83,8 @@ pub(crate) async fn run(args: ReplayArgs) -> Result<u8> {
     };
     open_files::raise_limit();
     let view = LiveView::new(None);
-    let report = recording::replay(&config, |progress| view.show(&progress)).await?;
+    let replaying = recording::replay(&config, interrupt(), |progress| view.show(&progress));
+    let report = replaying.await?;
     view.end();
     finish(&report, args.json, args.out)
 }

@@ -10,6 +10,7 @@ use goma_loadtest::report::{LatencyReport, LoadReport};
 use goma_loadtest::{Error, Result, Server};
 
 use crate::args::read_token;
+use crate::interrupt::interrupt;
 use crate::live_view::LiveView;
 use crate::open_files;
 
@@ -116,7 +117,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8> {
     let config = args.config()?;
     open_files::raise_limit();
     let view = LiveView::new(Some(config.duration));
-    let report = load::run(&config, |progress| view.show(&progress)).await?;
+    let report = load::run(&config, interrupt(), |progress| view.show(&progress)).await?;
     view.end();
     finish(&report, args.json, args.out)
 }

@@ -3,27 +3,39 @@
 mod support;
 
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
 use goma_proto::api::{ExecResp, ExecResult};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::{Fake, Turn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::process::Child;
 use tokio::sync::RwLock;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs `run --json` with these flags; its exit code and what it printed.
-async fn run(server: SocketAddr, flags: &str) -> (Option<i32>, Value) {
+/// `run --json` with these flags.
+fn start(server: SocketAddr, flags: &str) -> Child {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_goma-loadtest"));
     let url = format!("http://{server}");
     command.args(["run", "--json", "--server", &url]).args(flags.split(' ')).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output());
-    let output = output.await.expect("in time").expect("it runs");
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+}
+
+/// Its exit code and what it printed.
+async fn end(program: Child) -> (Option<i32>, Value) {
+    let output = tokio::time::timeout(PATIENCE, program.wait_with_output());
+    let output = output.await.expect("in time").expect("it ran");
     let report = serde_json::from_slice(&output.stdout);
     (output.status.code(), report.unwrap_or_else(|error| panic!("{error}: {output:?}")))
+}
+
+async fn run(server: SocketAddr, flags: &str) -> (Option<i32>, Value) {
+    end(start(server, flags)).await
 }
 
 /// A server whose compiler takes no time.
@@ -176,6 +188,20 @@ async fn files_are_stored_and_looked_up() {
     let bytes = number(&report["throughput_mb_s"]) * number(&report["duration_s"]) * 1e6;
     let expected = 3000.0 * number(&report["requests"]);
     assert!((bytes / expected - 1.0).abs() < 0.01, "{report}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_interrupted_tells_what_there_is() {
+    let fake = quick().await;
+    let flags = "--rate 50 --inputs 5 --duration 600s --warmup 0s --actions 1";
+    let program = start(fake.address, flags);
+    run_has_begun(&fake).await;
+    let id = program.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("it runs");
+    kill_process(id, Signal::INT).expect("a signal");
+    let (code, report) = end(program).await;
+    assert_eq!((code, &report["errors"]), (Some(0), &serde_json::json!({})));
+    assert!(number(&report["requests"]) > 10.0, "{report}");
+    assert!(number(&report["duration_s"]) < 60.0, "{report}");
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ async fn send(dir: &Path, fake: &Fake) -> LoadReport {
         max_in_flight: 10,
         server_pid: None,
     };
-    replay(&config, |_| ()).await.expect("a report")
+    replay(&config, std::future::pending(), |_| ()).await.expect("a report")
 }
 
 fn files(dir: &Path) -> Vec<Vec<u8>> {

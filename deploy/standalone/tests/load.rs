@@ -50,7 +50,7 @@ async fn run(program: &Program, pace: Pace, change: impl Fn(&mut LoadConfig)) ->
         dir: None,
     };
     change(&mut config);
-    load::run(&config, |_| ()).await.expect("a report")
+    load::run(&config, std::future::pending(), |_| ()).await.expect("a report")
 }
 
 #[track_caller]

@@ -39,6 +39,11 @@ impl Latencies {
         self.histogram.record(micros).expect("it grows to hold a day");
     }
 
+    /// Takes those of another in.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.histogram.add(&other.histogram).expect("it grows to hold a day");
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.histogram.len()
     }

@@ -161,16 +161,17 @@ impl Measured {
         self.dropped
     }
 
+    /// The run ends at this time since it began, before it should have.
+    pub(crate) fn stop(&mut self, at: Duration) {
+        self.window.duration = at.saturating_sub(self.window.warmup).min(self.window.duration);
+    }
+
     /// All of it. Of a closed loop it is known how many workers there were.
     pub(crate) fn report(&self, settings: SettingsReport) -> LoadReport {
-        let duration_s = self.last.max(self.window.duration).as_secs_f64();
+        // A run that was stopped within its warm-up has measured nothing in no time.
+        let duration_s = self.last.max(self.window.duration).as_secs_f64().max(0.001);
         let bytes = if settings.verb == "exec" { self.sent + self.received } else { self.contents };
         let workers = settings.workers.unwrap_or(0).max(1) as f64;
-        let by_inputs = settings.inputs.iter().zip(&self.sizes).map(|(inputs, size)| {
-            let requests = size.latencies.count() + size.errors;
-            let latency_ms = size.latencies.report();
-            (inputs.to_string(), SizeReport { requests, errors: size.errors, latency_ms })
-        });
         let stages = self.stages.iter().map(|(name, stage)| {
             let (answers, mean, p99) = (stage.count(), stage.mean(), stage.at(0.99));
             (name.clone(), StageReport { answers, mean, p99 })
@@ -189,7 +190,7 @@ impl Measured {
             bytes_received: self.received,
             cache_hits: self.cache_hits,
             resent: self.resent,
-            by_inputs: by_inputs.collect(),
+            by_inputs: self.by_inputs(&settings.inputs),
             series: self.series.report(),
             stages: (!self.stages.is_empty()).then(|| stages.collect()),
             server: None,
@@ -200,6 +201,24 @@ impl Measured {
             },
             settings,
         }
+    }
+}
+
+impl Measured {
+    /// By size; one that is listed twice, so that it comes twice as often, is told once.
+    fn by_inputs(&self, inputs: &[usize]) -> BTreeMap<String, SizeReport> {
+        let mut merged: BTreeMap<usize, Size> = BTreeMap::new();
+        for (inputs, size) in inputs.iter().zip(&self.sizes) {
+            let sum = merged.entry(*inputs).or_default();
+            sum.errors += size.errors;
+            sum.latencies.merge(&size.latencies);
+        }
+        let told = merged.into_iter().map(|(inputs, Size { latencies, errors })| {
+            let requests = latencies.count() + errors;
+            let latency_ms = latencies.report();
+            (inputs.to_string(), SizeReport { requests, errors, latency_ms })
+        });
+        told.collect()
     }
 }
 
@@ -264,6 +283,26 @@ mod tests {
         let report = measured.report(settings());
         assert!((2990.0..3010.0).contains(&report.latency_ms.max), "{:?}", report.latency_ms);
         assert!((1990.0..2010.0).contains(&report.generator.late_max_ms));
+    }
+
+    #[test]
+    fn a_size_that_is_listed_twice_is_told_once() {
+        let mut measured = measured();
+        measured.add(sample(3 * SECOND, SECOND));
+        measured.add(Sample { size: 0, ..sample(3 * SECOND, SECOND) });
+        let settings = SettingsReport { inputs: vec![100, 100], ..settings() };
+        let report = measured.report(settings);
+        assert_eq!((report.by_inputs.len(), report.by_inputs["100"].requests), (1, 2));
+    }
+
+    #[test]
+    fn a_run_that_was_stopped_took_as_long_as_it_did() {
+        let mut measured = measured();
+        measured.add(sample(3 * SECOND, SECOND));
+        measured.stop(6 * SECOND);
+        assert_eq!(measured.report(settings()).duration_s.to_bits(), 4.0_f64.to_bits());
+        measured.stop(SECOND);
+        assert_eq!(measured.report(settings()).duration_s.to_bits(), 2.0_f64.to_bits());
     }
 
     #[test]

@@ -13,12 +13,17 @@ use crate::error::Result;
 use crate::lock::lock;
 use crate::report::LoadReport;
 
-/// Measures as set. `told` hears every second how it is going.
+/// Measures as set, or until `stop`: then what is under way is given up and not counted. `told` hears
+/// every second how it is going.
 ///
 /// # Errors
 /// A setting that cannot be meant, or a server that does not answer known requests before the run; what
 /// goes wrong in the run is in the report.
-pub async fn run(config: &LoadConfig, told: impl Fn(Progress)) -> Result<LoadReport> {
+pub async fn run(
+    config: &LoadConfig,
+    stop: impl Future<Output = ()>,
+    told: impl Fn(Progress),
+) -> Result<LoadReport> {
     config.check()?;
     let making = Making { nonce: nonce(), coding: config.way.coding };
     let say = |words: &str| told(Progress::Preparing(words.to_owned()));
@@ -46,6 +51,7 @@ pub async fn run(config: &LoadConfig, told: impl Fn(Progress)) -> Result<LoadRep
     tokio::select! {
         ended = sending => ended?,
         () = watch(&sender, config.warmup, pid, &mut watched, &told) => {}
+        () = stop => lock(&sender.measured).stop(sender.start.elapsed()),
     }
     let measured = lock(&sender.measured);
     let mut report = measured.report(config.settings());

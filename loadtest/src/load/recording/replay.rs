@@ -42,11 +42,15 @@ pub struct ReplayConfig {
     pub server_pid: Option<u32>,
 }
 
-/// Sends all of it. `told` hears every second how it is going.
+/// Sends all of it, or until `stop`. `told` hears every second how it is going.
 ///
 /// # Errors
 /// A directory that cannot be read or holds nothing, or a flag that cannot be meant.
-pub async fn replay(config: &ReplayConfig, told: impl Fn(Progress)) -> Result<LoadReport> {
+pub async fn replay(
+    config: &ReplayConfig,
+    stop: impl Future<Output = ()>,
+    told: impl Fn(Progress),
+) -> Result<LoadReport> {
     let refuse = |flag, reason: String| Err(Error::Config { flag, reason });
     for (flag, figure) in [("--speed", config.speed), ("--rate", config.rate)] {
         if !(figure > 0.0 && figure.is_finite()) {
@@ -71,6 +75,7 @@ pub async fn replay(config: &ReplayConfig, told: impl Fn(Progress)) -> Result<Lo
     tokio::select! {
         ended = loops::open(&sender, due, config.max_in_flight) => ended?,
         () = watch(&sender, Duration::ZERO, config.server_pid, &mut server, &told) => {}
+        () = stop => lock(&sender.measured).stop(sender.start.elapsed()),
     }
     let measured = lock(&sender.measured);
     let mut report = measured.report(SettingsReport {

@@ -211,6 +211,7 @@ fn summary(report: &LoadReport) -> String {
             server.peak_resident_bytes as f64 / 1e6
         ));
     }
+    lines.push(format!("this program kept {:.1} cores busy", report.generator.cores));
     lines.extend(report.doubt().map(|doubt| format!("beware: {doubt}")));
     lines.join("\n")
 }

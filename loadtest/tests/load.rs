@@ -207,6 +207,7 @@ async fn a_run_that_is_interrupted_tells_what_there_is() {
 #[tokio::test]
 async fn runs_become_a_page() {
     let fake = quick().await;
+    fake.set(|habits| habits.server_timing = Some("job;dur=0.25, total;dur=1.5"));
     let dir = tempfile::tempdir().expect("a directory");
     let out = dir.path().join("one.json");
     let flags = "--rate 20 --inputs 5 --duration 2s --warmup 0s --actions 1 --server-pid";
@@ -214,6 +215,8 @@ async fn runs_become_a_page() {
     let (code, report) = run(fake.address, &flags).await;
     assert_eq!(code, Some(0));
     assert!(number(&report["server"]["resident_bytes"]) > 0.0, "{report}");
+    assert_eq!(report["stages"]["job"]["answers"], report["requests"]);
+    assert_eq!((number(&report["stages"]["total"]["p99"]) * 10.0).round(), 15.0, "{report}");
     let written = std::fs::read(&out).expect("a file");
     assert_eq!(serde_json::from_slice::<Value>(&written).expect("JSON"), report);
     let page = dir.path().join("page.html");
@@ -222,6 +225,7 @@ async fn runs_become_a_page() {
     assert!(ended.expect("it runs").success());
     let html = std::fs::read_to_string(&page).expect("a page");
     assert!(html.contains("+0.0 %") && html.contains("memory over time"));
+    assert!(html.contains("Stages") && html.contains("0.250 ms"));
 }
 
 #[tokio::test]

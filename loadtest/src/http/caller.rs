@@ -44,8 +44,10 @@ pub(crate) struct CallerConfig {
 /// An answer of status 200.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Inflated.
-    pub(crate) body: Vec<u8>,
+    /// As it came.
+    body: Vec<u8>,
+    encoding: Option<String>,
+    cap: usize,
     /// When its last byte had come: what is done with it after that is no time of the server's.
     pub(crate) arrived: Instant,
     /// The `Server-Timing` header.
@@ -108,9 +110,27 @@ impl Caller {
         if reusable {
             self.pool.put(connection);
         }
-        let cap = self.manners.max_body;
-        let body =
-            encoding::inflate(head.get("content-encoding"), body, cap).map_err(Failure::BadBody)?;
-        Ok(Answer { body, arrived, timing: head.get("server-timing").map(ToOwned::to_owned) })
+        Ok(Answer {
+            body,
+            encoding: head.get("content-encoding").map(ToOwned::to_owned),
+            cap: self.manners.max_body,
+            arrived,
+            timing: head.get("server-timing").map(ToOwned::to_owned),
+        })
+    }
+}
+
+impl Answer {
+    /// Bytes on the wire, its head not counted.
+    pub(crate) fn len(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The message's bytes.
+    ///
+    /// # Errors
+    /// A body that is not compressed as it says.
+    pub(crate) fn inflate(self) -> Result<Vec<u8>, Failure> {
+        encoding::inflate(self.encoding.as_deref(), self.body, self.cap).map_err(Failure::BadBody)
     }
 }

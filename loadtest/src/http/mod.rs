@@ -20,7 +20,7 @@ mod server;
 mod traffic;
 mod transport;
 
-pub(crate) use caller::{Caller, CallerConfig};
+pub(crate) use caller::{Answer, Caller, CallerConfig};
 pub use encoding::Coding;
 pub(crate) use encoding::inflate;
 pub use failure::Failure;

@@ -198,6 +198,7 @@ impl Measured {
                 late_p99_ms: self.late.at(0.99),
                 late_max_ms: self.late.max(),
                 starved_share: thousandths(self.starved.as_secs_f64() / (workers * duration_s)),
+                cores: 0.0,
             },
             settings,
         }

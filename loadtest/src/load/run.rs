@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::arrivals::Rate;
 use super::config::{LoadConfig, Pace};
 use super::material::Making;
-use super::server_process::ServerProcess;
+use super::server_process::{ServerProcess, own_cpu_ms};
 use super::watch::{Progress, watch};
 use super::{loops, prepare, supply};
 use crate::error::Result;
 use crate::lock::lock;
-use crate::report::LoadReport;
+use crate::report::{LoadReport, thousandths};
 
 /// Measures as set, or until `stop`: then what is under way is given up and not counted. `told` hears
 /// every second how it is going.
@@ -47,7 +47,7 @@ pub async fn run(
         }
     };
     let mut watched = server;
-    let pid = config.server_pid;
+    let (pid, own) = (config.server_pid, own_cpu_ms());
     tokio::select! {
         ended = sending => ended?,
         () = watch(&sender, config.warmup, pid, &mut watched, &told) => {}
@@ -55,6 +55,8 @@ pub async fn run(
     }
     let measured = lock(&sender.measured);
     let mut report = measured.report(config.settings());
+    let own = own_cpu_ms().saturating_sub(own) as f64 / 1e3;
+    report.generator.cores = thousandths(own / sender.start.elapsed().as_secs_f64());
     if let Some(mut server) = watched {
         server.sample(sender.start.elapsed().saturating_sub(config.warmup));
         report.server = Some(server.report(measured.requests()));

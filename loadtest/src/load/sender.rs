@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::checked::{self, Checked, Fault};
+use super::checked::{self, Checked, Expect, Fault};
 use super::material::Request;
 use super::measured::{Measured, Sample};
 use crate::client::blocking;
-use crate::http::{Caller, Coding, Traffic};
+use crate::http::{Answer, Caller, Coding, Traffic};
 use crate::lock::lock;
 
 /// Execs of one compile, as many as the stock client sends.
 const MAX_ATTEMPTS: u32 = 5;
+/// Bytes of an answer that take no time worth the name to be looked at.
+const LARGE: usize = 128 << 10;
 
 /// All that requests under way share.
 #[derive(Debug)]
@@ -73,27 +75,40 @@ impl Sender {
                 Ok(answer) => answer,
                 Err(failure) => return end(Err(Fault::from(&failure)), Instant::now(), None),
             };
-            let missing = match checked::check(&expect, &answer.body) {
-                Checked::Right { cache_hit } => {
-                    return end(Ok(cache_hit), answer.arrived, answer.timing);
-                }
-                Checked::Wrong(fault) => return end(Err(fault), answer.arrived, None),
+            let (arrived, timing) = (answer.arrived, answer.timing.clone());
+            let missing = match judge(&expect, answer).await {
+                Checked::Right { cache_hit } => return end(Ok(cache_hit), arrived, timing),
+                Checked::Wrong(fault) => return end(Err(fault), arrived, None),
                 Checked::Missing(names) => names,
             };
             let lacking = format!("{} inputs in attempt {attempt}", missing.len());
             let (Some(again), true) = (again.clone(), attempt < MAX_ATTEMPTS) else {
                 let fault = Fault::new("missing_input", lacking);
-                return end(Err(fault), answer.arrived, None);
+                return end(Err(fault), arrived, None);
             };
             let coding = self.coding;
             packed = match blocking(move || again.with(&missing, attempt, coding)).await {
                 Ok(made) => made,
                 Err(error) => {
                     let fault = Fault::new("missing_input", format!("{lacking}: {error}"));
-                    return end(Err(fault), answer.arrived, None);
+                    return end(Err(fault), arrived, None);
                 }
             };
             attempt += 1;
         }
     }
+}
+
+/// Large answers are looked at off the threads that send and receive: others' would seem late.
+async fn judge(expect: &Expect, answer: Answer) -> Checked {
+    let judge = |expect: &Expect, answer: Answer| match answer.inflate() {
+        Ok(body) => checked::check(expect, &body),
+        Err(failure) => Checked::Wrong(Fault::from(&failure)),
+    };
+    if answer.len() <= LARGE {
+        return judge(expect, answer);
+    }
+    let expect = expect.clone();
+    let judged = blocking(move || Ok(judge(&expect, answer))).await;
+    judged.unwrap_or_else(|error| Checked::Wrong(Fault::new("not_checked", error)))
 }

@@ -30,6 +30,11 @@ pub(crate) struct ServerProcess {
     samples: Vec<(Duration, Usage)>,
 }
 
+/// This program's own time so far, in milliseconds; nothing where `/proc` does not tell.
+pub(crate) fn own_cpu_ms() -> u64 {
+    usage(std::process::id()).map_or(0, |usage| usage.cpu_ms)
+}
+
 impl ServerProcess {
     /// Begins to watch.
     ///

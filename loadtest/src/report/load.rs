@@ -144,6 +144,8 @@ pub struct GeneratorReport {
     pub late_max_ms: f64,
     /// The share of a closed loop's time in which its workers waited for requests to be made.
     pub starved_share: f64,
+    /// Cores that this program kept busy, of those that the server may have wanted too.
+    pub cores: f64,
 }
 
 /// What a run was asked for.
@@ -233,7 +235,7 @@ mod tests {
     #[test]
     fn a_program_that_did_not_keep_up_says_so() {
         let with = |late_p99_ms, starved_share, p99| {
-            let generator = GeneratorReport { late_p99_ms, starved_share, late_max_ms: 0.0 };
+            let generator = GeneratorReport { late_p99_ms, starved_share, ..Default::default() };
             let latency_ms = LatencyReport { p99, ..Default::default() };
             LoadReport { generator, latency_ms, ..Default::default() }.doubt().is_some()
         };

@@ -14,6 +14,7 @@ use super::super::again::{Again, Known};
 use super::super::checked::Expect;
 use super::super::material::Request;
 use super::super::measured::Window;
+use super::super::server_process::own_cpu_ms;
 use super::super::template::pack;
 use super::super::watch::{Progress, watch};
 use super::super::way::Way;
@@ -23,7 +24,7 @@ use super::file::Recorded;
 use crate::client::blocking;
 use crate::error::{Error, Result};
 use crate::lock::lock;
-use crate::report::{LoadReport, SettingsReport};
+use crate::report::{LoadReport, SettingsReport, thousandths};
 
 /// What to send, and how.
 #[derive(Clone, Debug)]
@@ -71,7 +72,7 @@ pub async fn replay(
         made.try_send(Ok(request)).map_err(|error| Error::member("a queue", error))?;
     }
     let due = supply::pace(taken, times.into_iter(), sender.start, window.end());
-    let mut server = None;
+    let (mut server, own) = (None, own_cpu_ms());
     tokio::select! {
         ended = loops::open(&sender, due, config.max_in_flight) => ended?,
         () = watch(&sender, Duration::ZERO, config.server_pid, &mut server, &told) => {}
@@ -89,6 +90,8 @@ pub async fn replay(
         compression: config.way.coding.is_some(),
         ..Default::default()
     });
+    let own = own_cpu_ms().saturating_sub(own) as f64 / 1e3;
+    report.generator.cores = thousandths(own / sender.start.elapsed().as_secs_f64());
     if let Some(mut server) = server {
         server.sample(sender.start.elapsed());
         report.server = Some(server.report(measured.requests()));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use goma_common::file_key::CHUNK_SIZE;
 use goma_proto::api::exec_req::Input;
-use goma_proto::api::{ExecReq, FileBlob};
+use goma_proto::api::file_blob::BlobType;
+use goma_proto::api::{ExecReq, FileBlob, StoreFileReq};
 use prost::Message;
 
 use super::material::file_blob;
@@ -14,6 +15,9 @@ use super::template::pack;
 use crate::client::{EMBED_LIMIT, Source, cut};
 use crate::error::{Error, Result};
 use crate::http::Coding;
+
+/// Pieces of a large file in one store, as many as the stock client sends.
+const PIECES: usize = 5;
 
 /// An Exec that can be sent again.
 #[derive(Clone, Debug)]
@@ -45,8 +49,7 @@ impl Again {
         attempt: u32,
         coding: Option<Coding>,
     ) -> Result<Bytes> {
-        let unread = |error| Error::Answer(format!("a request of ours: {error}"));
-        let mut request = ExecReq::decode(self.plain.clone()).map_err(unread)?;
+        let mut request = self.request()?;
         if let Some(requester) = &mut request.requester_info {
             requester.retry = i32::try_from(attempt).ok();
         }
@@ -56,6 +59,42 @@ impl Again {
         }
         cut(&mut request.input, EMBED_LIMIT, &mut fastrand::Rng::with_seed(attempt.into()));
         pack(coding, &request.encode_to_vec())
+    }
+
+    /// What has to be stored before that: the pieces of large files that were named as missing.
+    ///
+    /// # Errors
+    /// A piece that is nowhere.
+    pub(crate) fn stores(&self, missing: &[String], coding: Option<Coding>) -> Result<Vec<Bytes>> {
+        let Known::Kept(kept) = &self.known else { return Ok(Vec::new()) };
+        let mut stores = Vec::new();
+        for input in self.request()?.input {
+            if !missing.iter().any(|name| name == input.filename()) {
+                continue;
+            }
+            let list = self.contents(&input)?;
+            if list.blob_type() != BlobType::FileMeta {
+                continue;
+            }
+            for keys in list.hash_key.chunks(PIECES) {
+                let pieces = keys.iter().map(|key| {
+                    let nowhere = || {
+                        let name = input.filename();
+                        Error::Answer(format!("a piece of {name} is not among what was recorded"))
+                    };
+                    kept.get(key).cloned().ok_or_else(nowhere)
+                });
+                let blob = pieces.collect::<Result<_>>()?;
+                let request = StoreFileReq { blob, requester_info: None };
+                stores.push(pack(coding, &request.encode_to_vec())?);
+            }
+        }
+        Ok(stores)
+    }
+
+    fn request(&self) -> Result<ExecReq> {
+        let unread = |error| Error::Answer(format!("a request of ours: {error}"));
+        ExecReq::decode(self.plain.clone()).map_err(unread)
     }
 
     fn contents(&self, input: &Input) -> Result<FileBlob> {
@@ -125,5 +164,26 @@ mod tests {
         let embedded = with(&again, &["c"]).expect("kept");
         assert_eq!(embedded, [("c".to_owned(), "kept".into())]);
         assert!(with(&again, &["b"]).is_err());
+        assert!(again.stores(&["c".to_owned()], None).expect("a small file").is_empty());
+    }
+
+    #[test]
+    fn pieces_of_a_large_file_are_stored_before_its_list_is_sent() {
+        let list = FileBlob {
+            blob_type: Some(BlobType::FileMeta.into()),
+            hash_key: (0..7).map(|n| format!("piece {n}")).collect(),
+            ..Default::default()
+        };
+        let pieces = (0..7).map(|n| (format!("piece {n}"), file_blob(format!("{n}").into())));
+        let mut kept: HashMap<String, FileBlob> = pieces.collect();
+        kept.insert("key of c".to_owned(), list);
+        let stores = |kept: &HashMap<String, FileBlob>| {
+            again(Known::Kept(Arc::new(kept.clone()))).stores(&["c".to_owned()], None)
+        };
+        let sent = stores(&kept).expect("all are there").into_iter();
+        let sent = sent.map(|store| StoreFileReq::decode(store).expect("a request").blob.len());
+        assert_eq!(sent.collect::<Vec<_>>(), [5, 2]);
+        kept.remove("piece 6");
+        assert!(stores(&kept).is_err());
     }
 }

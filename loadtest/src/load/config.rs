@@ -185,6 +185,8 @@ impl LoadConfig {
             users: self.way.tokens.len().max(1),
             two_writes: self.way.two_writes,
             compression: self.way.coding.is_some(),
+            timeout_s: self.way.timeout.as_secs_f64(),
+            compiler: (self.verb == Verb::Exec).then(|| self.compiler.clone()),
             ..Default::default()
         };
         match self.pace {

@@ -87,13 +87,22 @@ impl Sender {
                 return end(Err(fault), arrived, None);
             };
             let coding = self.coding;
-            packed = match blocking(move || again.with(&missing, attempt, coding)).await {
+            let made = blocking(move || {
+                Ok((again.stores(&missing, coding)?, again.with(&missing, attempt, coding)?))
+            });
+            let (stores, next) = match made.await {
                 Ok(made) => made,
                 Err(error) => {
                     let fault = Fault::new("missing_input", format!("{lacking}: {error}"));
                     return end(Err(fault), arrived, None);
                 }
             };
+            for store in stores {
+                if let Err(failure) = self.callers[choice.user].call("/s", &store, traffic).await {
+                    return end(Err(Fault::from(&failure)), Instant::now(), None);
+                }
+            }
+            packed = next;
             attempt += 1;
         }
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What was measured. Requests count by the moment at which they were due; those of the warm-up do not.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LoadReport {
     /// Answered, rightly or not, or given up.
     pub requests: u64,
@@ -51,6 +52,7 @@ pub struct LoadReport {
 
 /// Milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct LatencyReport {
     /// The shortest.
     pub min: f64,
@@ -70,6 +72,7 @@ pub struct LatencyReport {
 
 /// Requests of one size.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SizeReport {
     /// Answered, rightly or not.
     pub requests: u64,
@@ -81,6 +84,7 @@ pub struct SizeReport {
 
 /// Requests that were due in one second.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SecondReport {
     /// Seconds since the end of the warm-up.
     pub at_s: u64,
@@ -98,6 +102,7 @@ pub struct SecondReport {
 
 /// A stage of the server's work.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct StageReport {
     /// Answers that told of it.
     pub answers: u64,
@@ -109,6 +114,7 @@ pub struct StageReport {
 
 /// A server's process during a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerReport {
     /// Which.
     pub pid: u32,
@@ -126,6 +132,7 @@ pub struct ServerReport {
 
 /// A server's process in one second.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ServerSecond {
     /// Seconds since the end of the warm-up.
     pub at_s: f64,
@@ -137,6 +144,7 @@ pub struct ServerSecond {
 
 /// How well this program kept up.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GeneratorReport {
     /// Milliseconds by which requests of an open loop left later than due, at the 99th percentile.
     pub late_p99_ms: f64,
@@ -150,6 +158,7 @@ pub struct GeneratorReport {
 
 /// What a run was asked for.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SettingsReport {
     /// Where to.
     pub server: String,
@@ -189,6 +198,12 @@ pub struct SettingsReport {
     pub two_writes: bool,
     /// Of bodies.
     pub compression: bool,
+    /// That one request may take.
+    pub timeout_s: f64,
+    /// Of compiles.
+    pub compiler: Option<String>,
+    /// Of a replay: how many times faster than it was recorded.
+    pub speed: Option<f64>,
 }
 
 impl LoadReport {
@@ -230,6 +245,8 @@ mod tests {
         assert!(!text.contains("\"stages\"") && !text.contains("\"server\":{"), "{text}");
         let read: LoadReport = serde_json::from_str(&text).expect("a report");
         assert_eq!((read.wrong(), read.curve), (2, report.curve));
+        let older: LoadReport = serde_json::from_str("{\"requests\": 3}").expect("a report");
+        assert_eq!(older.requests, 3, "of a release that told less");
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub async fn replay(
         users: config.way.users().len(),
         two_writes: config.way.two_writes,
         compression: config.way.coding.is_some(),
+        timeout_s: config.way.timeout.as_secs_f64(),
+        speed: Some(config.speed),
         ..Default::default()
     });
     let own = own_cpu_ms().saturating_sub(own) as f64 / 1e3;

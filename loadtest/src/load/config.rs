@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::arrivals::Arrivals;
-use super::measured::Window;
+use super::sample::Window;
 use super::sender::Sender;
 use super::way::Way;
 use super::workload::Workload;

@@ -1,11 +1,12 @@
 //! Measures any Goma server under a load of the user's choice.
 //!
-//! In reading order: `config` is what to do and `way` how it is written on the wire; `arrivals` says when requests are due and `workload` which
-//! they are; `project`, `template` and `blobs` are what they are made of, put together in `material` and
-//! made known to the server by `prepare`; `supply` makes them ahead and lets them go in time; `loops` send
-//! them, `sender` one of them to its end, `again` with what the server lacks; `checked` judges its answer, `measured` counts it, with `latencies`, `series` and `timing`
-//! for the parts; `watch` tells of it and `server_process` of what the server costs. [`run`] is all of it together.
-//! [`recording`] is of real requests instead of made ones.
+//! In reading order: `config` is what to do and `way` how it is written on the wire; `arrivals` says when
+//! requests are due and `workload` which they are; `project`, `template` and `blobs` are what they are made
+//! of, put together in `material` and made known to the server by `prepare`; `supply` makes them ahead and
+//! lets them go in time; `loops` send them, `sender` one of them to its end, `again` with what the server
+//! lacks; `checked` judges its answer and makes it a `sample`, `measured` counts it, with `latencies`,
+//! `series` and `timing` for the parts; `watch` tells of it and `server_process` of what the server costs.
+//! [`run()`] is all of it together. [`recording`] is of real requests instead of made ones.
 
 mod again;
 mod arrivals;
@@ -20,6 +21,7 @@ mod prepare;
 mod project;
 pub mod recording;
 mod run;
+mod sample;
 mod sender;
 mod series;
 mod server_process;

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 
 use super::checked::{self, Checked, Expect, Fault};
 use super::material::Request;
-use super::measured::{Measured, Sample};
+use super::measured::Measured;
+use super::sample::Sample;
 use crate::client::blocking;
 use crate::http::{Answer, Caller, Coding, Traffic};
 use crate::lock::lock;

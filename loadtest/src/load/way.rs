@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::measured::{Measured, Window};
+use super::measured::Measured;
+use super::sample::Window;
 use super::sender::Sender;
 use crate::client::ClientConfig;
 use crate::http::{Caller, CallerConfig, Coding, Manners, Server};

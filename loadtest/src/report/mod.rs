@@ -2,6 +2,7 @@
 
 mod bars;
 mod build;
+mod compared;
 mod compile;
 mod load;
 mod page;

@@ -1,8 +1,7 @@
 //! Load runs as a page: tables and pictures of one, or of several side by side.
 
-use std::collections::BTreeSet;
-
 use super::bars::Bars;
+use super::compared;
 use super::load::LoadReport;
 use super::page::Page;
 use super::plot::{Plot, Series};
@@ -10,16 +9,6 @@ use super::plot::{Plot, Series};
 /// Runs by name; the others are compared with the first.
 pub struct Runs {
     runs: Vec<(String, LoadReport)>,
-}
-
-/// Takes a figure out of a run, where it has one.
-type Of = dyn Fn(&LoadReport) -> Option<f64>;
-
-/// A figure of a run, and with how many digits it is told.
-struct Figure {
-    name: String,
-    of: Box<Of>,
-    digits: usize,
 }
 
 impl Runs {
@@ -55,88 +44,9 @@ impl Runs {
                 page.text(&format!("Beware of {name}: {doubt}."));
             }
         }
-        page.table(&self.table());
+        page.table(&compared::table(&self.runs));
         self.pictures(&mut page);
         page.html()
-    }
-
-    /// A row a figure, a column a run, and how the others differ from the first.
-    fn table(&self) -> Vec<Vec<String>> {
-        let mut head = vec![String::new()];
-        for (n, (name, _)) in self.runs.iter().enumerate() {
-            head.push(name.clone());
-            if n > 0 {
-                head.push("difference".to_owned());
-            }
-        }
-        let mut rows = vec![head];
-        for Figure { name, of, digits } in self.figures() {
-            let first = self.runs.first().and_then(|(_, run)| of(run));
-            let mut row = vec![name];
-            for (n, (_, run)) in self.runs.iter().enumerate() {
-                let value = of(run);
-                row.push(value.map_or("–".to_owned(), |value| format!("{value:.digits$}")));
-                if n > 0 {
-                    row.push(difference(first, value));
-                }
-            }
-            rows.push(row);
-        }
-        rows
-    }
-
-    fn figures(&self) -> Vec<Figure> {
-        let mut figures = vec![
-            figure("requests", 0, |run| Some(run.requests as f64)),
-            figure("not right", 0, |run| Some(run.wrong() as f64)),
-            figure("dropped", 0, |run| Some(run.dropped as f64)),
-            figure("right answers a second", 1, |run| Some(run.rate)),
-            figure("MB/s", 1, |run| Some(run.throughput_mb_s)),
-            figure("mean, ms", 2, |run| Some(run.latency_ms.mean)),
-            figure("p50, ms", 2, |run| Some(run.latency_ms.p50)),
-            figure("p90, ms", 2, |run| Some(run.latency_ms.p90)),
-            figure("p99, ms", 2, |run| Some(run.latency_ms.p99)),
-            figure("p99.9, ms", 2, |run| Some(run.latency_ms.p99_9)),
-            figure("max, ms", 2, |run| Some(run.latency_ms.max)),
-        ];
-        let mut sizes: Vec<usize> =
-            self.runs.iter().flat_map(|(_, run)| run.settings.inputs.iter().copied()).collect();
-        sizes.sort_unstable();
-        sizes.dedup();
-        for size in sizes {
-            let of = move |run: &LoadReport| {
-                run.by_inputs.get(&size.to_string()).map(|size| size.latency_ms.p50)
-            };
-            figures.push(figure(&format!("p50 with {size} inputs, ms"), 2, of));
-        }
-        if self.runs.iter().any(|(_, run)| run.server.is_some()) {
-            let server = |run: &LoadReport| run.server.clone();
-            figures.push(figure("server's CPU a request, ms", 3, move |run| {
-                server(run).map(|server| server.cpu_ms_a_request)
-            }));
-            figures.push(figure("server's memory at the end, MB", 1, move |run| {
-                server(run).map(|server| server.resident_bytes as f64 / 1e6)
-            }));
-            figures.push(figure("server's memory at most, MB", 1, move |run| {
-                server(run).map(|server| server.peak_resident_bytes as f64 / 1e6)
-            }));
-        }
-        for stage in self.stages() {
-            let of = {
-                let stage = stage.clone();
-                move |run: &LoadReport| Some(run.stages.as_ref()?.get(&stage)?.mean)
-            };
-            figures.push(figure(&format!("stage {stage}, mean ms"), 3, of));
-        }
-        figures
-    }
-
-    fn stages(&self) -> BTreeSet<String> {
-        self.runs
-            .iter()
-            .flat_map(|(_, run)| run.stages.iter().flatten())
-            .map(|(s, _)| s.clone())
-            .collect()
     }
 
     fn pictures(&self, page: &mut Page) {
@@ -167,7 +77,7 @@ impl Runs {
         picture(page, "Percentiles", nines);
         picture(page, "The server's CPU over time", over_seconds("cores", cpu));
         picture(page, "The server's memory over time", over_seconds("MB", memory));
-        let stages: Vec<String> = self.stages().into_iter().collect();
+        let stages = compared::stages(&self.runs);
         if !stages.is_empty() {
             page.heading("Stages");
             let names = self.runs.iter().map(|(name, _)| name.clone()).collect();
@@ -184,20 +94,6 @@ impl Runs {
     fn series(&self, of: fn(&LoadReport) -> Vec<(f64, f64)>) -> Vec<Series<'_>> {
         let told = self.runs.iter().map(|(name, run)| Series { name, points: of(run) });
         told.filter(|series| !series.points.is_empty()).collect()
-    }
-}
-
-fn figure(name: &str, digits: usize, of: impl Fn(&LoadReport) -> Option<f64> + 'static) -> Figure {
-    Figure { name: name.to_owned(), of: Box::new(of), digits }
-}
-
-/// By how much of itself the first became another.
-fn difference(first: Option<f64>, other: Option<f64>) -> String {
-    match (first, other) {
-        (Some(first), Some(other)) if first != 0.0 => {
-            format!("{:+.1} %", (other / first - 1.0) * 100.0)
-        }
-        _ => "–".to_owned(),
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::super::again::{Again, Known};
 use super::super::checked::Expect;
 use super::super::material::Request;
-use super::super::measured::Window;
+use super::super::sample::Window;
 use super::super::server_process::own_cpu_ms;
 use super::super::template::pack;
 use super::super::watch::{Progress, watch};

@@ -1,5 +1,6 @@
 //! `goma-loadtest run`: measures a Goma server under load.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,7 +130,9 @@ pub(crate) fn finish(report: &LoadReport, json: bool, out: Option<PathBuf>) -> R
     if let Some(out) = out {
         std::fs::write(&out, format!("{text}\n")).map_err(|error| failed(out, error))?;
     }
-    println!("{}", if json { text } else { summary(report) });
+    let words = if json { text } else { summary(report) };
+    writeln!(std::io::stdout(), "{words}")
+        .map_err(|error| failed("standard output".into(), error))?;
     Ok(u8::from(report.wrong() > 0))
 }
 

@@ -133,7 +133,8 @@ impl Measured {
     pub(crate) fn report(&self, settings: SettingsReport) -> LoadReport {
         // A run that was stopped within its warm-up has measured nothing in no time.
         let duration_s = self.last.max(self.window.duration).as_secs_f64().max(0.001);
-        let bytes = if settings.verb == "exec" { self.sent + self.received } else { self.contents };
+        let of_contents = ["store", "lookup"].contains(&settings.verb.as_str());
+        let bytes = if of_contents { self.contents } else { self.sent + self.received };
         let workers = settings.workers.unwrap_or(0).max(1) as f64;
         let stages = self.stages.iter().map(|(name, stage)| {
             let (answers, mean, p99) = (stage.count(), stage.mean(), stage.at(0.99));

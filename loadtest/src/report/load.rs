@@ -24,7 +24,7 @@ pub struct LoadReport {
     pub latency_ms: LatencyReport,
     /// The same as pairs of a percentile and the milliseconds at it.
     pub curve: Vec<(f64, f64)>,
-    /// Of store and lookup the files' contents, of exec all bytes on the wire; 1 MB is 1,000,000 bytes.
+    /// Of store and lookup the files' contents, else all bytes on the wire; 1 MB is 1,000,000 bytes.
     pub throughput_mb_s: f64,
     /// Bytes on the wire, heads included.
     pub bytes_sent: u64,

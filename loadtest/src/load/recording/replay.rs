@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use goma_common::Digest;
+use goma_proto::api::exec_req::CachePolicy;
 use goma_proto::api::{ExecReq, FileBlob, LookupFileReq, StoreFileReq};
 use prost::Message;
 use tokio::sync::mpsc;
@@ -179,7 +180,11 @@ fn request(
             let request = LookupFileReq::decode(plain.clone()).map_err(unread)?;
             (Expect::Files(request.hash_key.into()), 0)
         }
-        _ => (Expect::Result, 0),
+        _ => {
+            let request = ExecReq::decode(plain.clone()).map_err(unread)?;
+            let cached_alone = request.cache_policy() == CachePolicy::LookupOnly;
+            (if cached_alone { Expect::Anything } else { Expect::Result }, 0)
+        }
     };
     let known = Known::Kept(Arc::clone(kept));
     let again = (path == "/e").then_some(Again { plain, fresh: Vec::new(), known });

@@ -108,8 +108,6 @@ async fn files_are_stored_and_looked_up() {
     for (verb, hit_share) in [(Verb::Store, 0.5), (Verb::Lookup, 1.0)] {
         let report = run(&program, CLOSED, |config| {
             (config.verb, config.hit_share, config.input_bytes) = (verb, hit_share, 20_000);
-            // The contents are noise: to compress them would be most of the time.
-            config.way.coding = None;
         });
         let report = report.await;
         assert_right(&report);

@@ -3,15 +3,12 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use mimalloc::MiMalloc;
-
 use crate::error::Error;
 use crate::telemetry::{Telemetry, TelemetryArgs};
 
-/// A compile is decoded into thousands of small pieces, on one thread and freed on another: the C library's
-/// allocator takes a fifth of a gateway's time for that, this one a twentieth.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+/// The allocator of our programs. A compile is decoded into thousands of small pieces, on one thread, and
+/// freed on another: the C library's takes a fifth of a gateway's time for that, this one a twentieth.
+pub use mimalloc::MiMalloc as Allocator;
 
 /// Why a program ends other than well.
 #[derive(Debug)]

@@ -24,6 +24,9 @@ use goma_loadtest::{Client, Error, Result};
 
 use crate::args::{BuildArgs, Cli, CompileArgs, HerdArgs, Verb};
 
+#[global_allocator]
+static ALLOCATOR: goma_common::program::Allocator = goma_common::program::Allocator;
+
 /// Exit code for a command line that cannot be meant.
 const USAGE: u8 = 64;
 

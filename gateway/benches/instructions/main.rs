@@ -23,6 +23,9 @@ use std::process::{Command, ExitCode};
 use baseline::Baseline;
 use support::{Fixture, SIZES};
 
+#[global_allocator]
+static ALLOCATOR: goma_common::program::Allocator = goma_common::program::Allocator;
+
 /// Tells the program that runs under valgrind what to do: kind, inputs, requests.
 const TASK: &str = "GOMA_BENCH_TASK";
 /// The first requests warm caches up, and are subtracted.

@@ -118,6 +118,10 @@ bench *ARGS:
 instructions: install
     cargo bench --locked -p goma-gateway --bench instructions
 
+# What became slower, by instruction count, than was last written down; `just regressions --write` writes it down
+regressions MODE="--against": install
+    cargo bench --locked -p goma-gateway --bench instructions -- {{ MODE }} "{{ justfile_directory() }}/gateway/benches/instructions/baseline.txt"
+
 # zstd, SQLite and RocksDB with a compile_commands.json each, under target/projects
 projects:
     .ci/projects

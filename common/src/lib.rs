@@ -20,6 +20,7 @@ pub mod cancel_only;
 pub mod credential_args;
 pub mod deadline;
 pub mod digest;
+pub mod docs_command;
 pub mod drain;
 pub mod entry;
 pub mod error;

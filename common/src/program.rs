@@ -6,6 +6,10 @@ use std::process::ExitCode;
 use crate::error::Error;
 use crate::telemetry::{Telemetry, TelemetryArgs};
 
+/// The allocator of our programs. A compile is decoded into thousands of small pieces, on one thread, and
+/// freed on another: the C library's takes a fifth of a gateway's time for that, this one a twentieth.
+pub use mimalloc::MiMalloc as Allocator;
+
 /// Why a program ends other than well.
 #[derive(Debug)]
 pub enum Failure {

@@ -10,10 +10,11 @@
 mod support;
 
 use divan::{AllocProfiler, Bencher};
+use goma_common::program::Allocator;
 use support::{Fixture, SIZES};
 
 #[global_allocator]
-static ALLOC: AllocProfiler = AllocProfiler::system();
+static ALLOC: AllocProfiler<Allocator> = AllocProfiler::new(Allocator);
 
 fn main() {
     divan::main();

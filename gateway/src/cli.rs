@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::{Args, Parser, Subcommand};
+use goma_common::docs_command::DocsCommand;
 use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
@@ -74,6 +75,8 @@ pub(crate) enum Command {
     Doctor(Box<DoctorCommand>),
     /// Make tokens for --auth-token-file
     Token(TokenCommand),
+    #[command(flatten)]
+    Docs(DocsCommand),
 }
 
 /// Which backend, how a gateway would use it, and how to tell.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use clap::CommandFactory;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Backend};
@@ -31,6 +32,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             doctor::run(subjects, &command.doctor).await
         }
         Some(Command::Token(command)) => command.run(),
+        Some(Command::Docs(command)) => command.run(Cli::command()),
         None => serve(cli).await,
     }
 }

@@ -13,6 +13,10 @@ use crate::chaos_verb::ChaosArgs;
 use crate::cluster_verbs::ClusterArgs;
 use crate::conformance_verb::ConformanceArgs;
 use crate::preload_verb::PreloadArgs;
+use crate::record_verb::RecordArgs;
+use crate::replay_verb::ReplayArgs;
+use crate::report_verb::ReportArgs;
+use crate::run_verb::RunArgs;
 use crate::simulate_verb::SimulateArgs;
 use crate::token_service_verb::TokenServiceArgs;
 
@@ -41,6 +45,14 @@ pub(crate) enum Verb {
     Preload(PreloadArgs),
     /// Plays a day of a large fleet in virtual time, and tells what it asks of shards and backend
     Simulate(SimulateArgs),
+    /// Measures a Goma server under load: compiles, stores or lookups at a rate, or as fast as it can
+    Run(Box<RunArgs>),
+    /// Writes down what clients ask a server for, as a proxy between them
+    Record(RecordArgs),
+    /// Sends what was recorded once more, to any server
+    Replay(ReplayArgs),
+    /// Makes a page with pictures of one load run, or compares several
+    Report(ReportArgs),
     /// Asks a Remote Execution server what it can do, and tells whether a Goma server can use it
     Conformance(Box<ConformanceArgs>),
     /// Gives the stock client refreshable tokens, without which its own retries do not work
@@ -221,7 +233,7 @@ impl CompileArgs {
     }
 }
 
-fn read_token(path: &PathBuf) -> Result<String> {
+pub(crate) fn read_token(path: &PathBuf) -> Result<String> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| Error::File { path: path.clone(), source })?;
     Ok(text.trim().to_owned())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use goma_loadtest::chaos::{self, ChaosConfig, ChaosReport, Scenario};
+use goma_loadtest::chaos::{self, ChaosConfig, ChaosReport, Scenario, Script};
 use goma_loadtest::cluster::{self, Cluster};
 use goma_loadtest::{Error, Result};
 
@@ -21,8 +21,9 @@ pub(crate) struct ChaosArgs {
     /// Sources of the small project
     #[arg(long, value_name = "N", default_value_t = 24)]
     files: usize,
-    /// What happens; may be repeated. `all` for everything
-    #[arg(long, value_name = "NAME", required = true, value_delimiter = ',')]
+    /// What happens: a name, or a file of events and of what must hold; may be repeated. `all` for
+    /// everything that has a name
+    #[arg(long, value_name = "NAME|FILE", required = true, value_delimiter = ',')]
     scenario: Vec<String>,
     /// How long each scenario lasts, and the undisturbed builds before
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = humantime::parse_duration)]
@@ -69,14 +70,16 @@ async fn chaos(args: &ChaosArgs) -> Result<ChaosReport> {
     chaos::run(&mut cluster, &config, &|line| eprintln!("{line}")).await
 }
 
-fn scenarios(names: &[String]) -> Result<Vec<Scenario>> {
+fn scenarios(names: &[String]) -> Result<Vec<Script>> {
     let mut scenarios = Vec::new();
     for name in names {
         match name.as_str() {
-            "all" => scenarios.extend(Scenario::ALL),
+            "all" => scenarios.extend(Scenario::ALL.map(Script::from)),
+            file if file.ends_with(".toml") => scenarios.push(Script::read(file.as_ref())?),
             name => {
-                let one = name.parse();
-                scenarios.push(one.map_err(|reason| Error::Config { flag: "--scenario", reason })?);
+                let one: Result<Scenario, _> = name.parse();
+                let one = one.map_err(|reason| Error::Config { flag: "--scenario", reason })?;
+                scenarios.push(one.into());
             }
         }
     }

@@ -4,6 +4,7 @@
 //! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
 //! `compile_commands.json` names; [`report`] is what a run says in JSON. [`cluster`] runs a whole
 //! cluster on this machine, [`chaos`] breaks it under builds, [`herd`] is many users at once.
+//! [`load`] measures a server under a load of the user's choice.
 //! [`token_service`] makes the stock client's retries work. [`simulate`] is a fleet on paper, and alone in knowing how a server works inside: all else sees it
 //! from a user's machine.
 
@@ -15,6 +16,7 @@ pub mod conformance;
 mod error;
 pub mod herd;
 pub mod http;
+pub mod load;
 mod lock;
 pub mod report;
 pub mod simulate;

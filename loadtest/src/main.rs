@@ -4,7 +4,14 @@ mod args;
 mod chaos_verb;
 mod cluster_verbs;
 mod conformance_verb;
+mod interrupt;
+mod live_view;
+mod open_files;
 mod preload_verb;
+mod record_verb;
+mod replay_verb;
+mod report_verb;
+mod run_verb;
 mod simulate_verb;
 mod token_service_verb;
 
@@ -16,6 +23,9 @@ use goma_loadtest::report::{BuildReport, CompileReport};
 use goma_loadtest::{Client, Error, Result};
 
 use crate::args::{BuildArgs, Cli, CompileArgs, HerdArgs, Verb};
+
+#[global_allocator]
+static ALLOCATOR: goma_common::program::Allocator = goma_common::program::Allocator;
 
 /// Exit code for a command line that cannot be meant.
 const USAGE: u8 = 64;
@@ -30,6 +40,10 @@ async fn main() -> ExitCode {
         Verb::Cluster(args) => cluster_verbs::run(args).await,
         Verb::Conformance(args) => conformance_verb::run(*args).await,
         Verb::Preload(args) => preload_verb::run(args).await,
+        Verb::Record(args) => record_verb::run(args).await,
+        Verb::Replay(args) => replay_verb::run(args).await,
+        Verb::Report(args) => report_verb::run(args),
+        Verb::Run(args) => run_verb::run(*args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
         Verb::TokenService(args) => token_service_verb::run(args).await,
     };

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use goma_common::admin::AdminArgs;
+use goma_common::docs_command::DocsCommand;
 use goma_common::print_config;
 use goma_common::remote_args::RemoteArgs;
 use goma_common::telemetry::{self, TelemetryArgs};
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     /// Tell running shards to do something
     #[command(subcommand)]
     Admin(Admin),
+    #[command(flatten)]
+    Docs(DocsCommand),
 }
 
 /// Verbs for operators.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::routing::get;
 use axum::{Json, Router};
+use clap::CommandFactory;
 use goma_common::Deadline;
 use goma_common::admin;
 use goma_common::drain::{Drain, on_signals};
@@ -50,6 +51,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
         Some(Command::Admin(Admin::BumpEpoch { shard, tls })) => {
             bump_epoch(&shard, tls.open().map_err(Failure::configuration)?).await
         }
+        Some(Command::Docs(command)) => command.run(Cli::command()),
         None => run_shard(cli.shard).await,
     }
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use goma_common::docs_command::DocsCommand;
 use goma_common::print_config;
 use goma_common::program::Failure;
 use goma_common::remote_args::RemoteArgs;
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Doctor(Box<DoctorCommand>),
     /// Make tokens for --auth-token-file
     Token(TokenCommand),
+    #[command(flatten)]
+    Docs(DocsCommand),
 }
 
 /// What to examine, and how to tell.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::CommandFactory;
 use goma_common::drain::{Drain, on_signals};
 use goma_common::preset::{AbsolutePaths, Preset, Traits};
 use goma_common::program::Failure;
@@ -49,6 +50,7 @@ pub async fn run(cli: Cli) -> Result<(), Failure> {
             }
         }
         Some(Command::Token(command)) => command.run(),
+        Some(Command::Docs(command)) => command.run(Cli::command()),
         None => serve_proxy(cli.proxy, drain).await,
     };
     signals.abort();

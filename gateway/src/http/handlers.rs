@@ -6,26 +6,25 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::State;
 use goma_common::reapi::with_account;
-use goma_common::telemetry::trace_context;
 use goma_common::{Deadline, Result};
 use goma_proto::api::{
     ExecReq, LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
 };
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
 use prost::Message;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::body::{self, Received, receive};
 use super::respond;
+use super::watched::{end, watched};
 use super::weight::Weighed;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
-use crate::metrics::{self, UnderWay};
+use crate::metrics::UnderWay;
 use crate::peer::Peer;
 use crate::room::Taken;
 use crate::source;
-use crate::trail::{End, Ended, Kind, Trail, note, span, stage, timing};
+use crate::trail::{End, Kind, note, stage};
 
 /// From the head of a request to its answer, waiting for room and for its body included. The stock
 /// client waits 610 s for the first byte of an answer and takes its absence worse than a 5xx, which
@@ -35,12 +34,6 @@ const ANSWER: Duration = Duration::from_secs(600);
 const PROBE: Duration = Duration::from_secs(3);
 /// Storing or looking up the files of one request.
 const FILES: Duration = Duration::from_secs(300);
-
-/// In the counts, of a request whose client went first; nobody is sent it.
-const CLIENT_LEFT: StatusCode = match StatusCode::from_u16(499) {
-    Ok(status) => status,
-    Err(_) => StatusCode::BAD_REQUEST,
-};
 
 type Shared = State<Arc<Gateway>>;
 
@@ -128,58 +121,6 @@ pub(super) async fn unknown_path(request: Request<Body>) -> Response<Body> {
     respond::refuse(StatusCode::NOT_FOUND, format!("no such path: {path}"))
 }
 
-/// Serves a request in the eyes of whoever looks: its trace, its metrics, the status page, and the client
-/// in a header of the answer.
-async fn watched(
-    gateway: &Gateway,
-    kind: Kind,
-    request: Request<Body>,
-    serve: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
-) -> Response<Body> {
-    let whole = span::of(kind, request.headers());
-    let trace = trace_context::id(&whole);
-    let logged = whole.in_scope(|| span::of_logs(kind, trace.as_deref()));
-    let mut watch = Watch { gateway, trail: Trail::new(kind), is_over: false };
-    let work = async {
-        note(|told| told.trace = trace);
-        serve(request).await
-    };
-    let work = watch.trail.clone().follow(work).instrument(logged);
-    let mut response = work.instrument(whole.clone()).await;
-    let mut ended = watch.trail.ended();
-    ended.told.sent = response.body().size_hint().exact().map_or(0, |bytes| bytes as usize);
-    span::end(&whole, &ended, &response);
-    if let Some(timing) = timing::value(&ended) {
-        response.headers_mut().insert(timing::SERVER_TIMING, timing);
-    }
-    watch.end(ended, response.status());
-    response
-}
-
-/// A request that is told of however it ends: its client may go at any time.
-struct Watch<'a> {
-    gateway: &'a Gateway,
-    trail: Arc<Trail>,
-    is_over: bool,
-}
-
-impl Watch<'_> {
-    fn end(&mut self, ended: Ended, status: StatusCode) {
-        self.is_over = true;
-        metrics::ended(&ended);
-        self.gateway.status.ended(ended, status.as_u16());
-    }
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if !self.is_over {
-            let ended = self.trail.ended();
-            self.end(ended, CLIENT_LEFT);
-        }
-    }
-}
-
 /// Reads a message, has it worked on, and answers, all by one deadline. Room for the request is held
 /// until the answer is made; room for that, and the user's share, until it is written.
 async fn serve<Q, A, F>(
@@ -248,15 +189,6 @@ where
     };
     drop(permit);
     response
-}
-
-/// How a request ended that said nothing of it itself.
-fn end(end: End) {
-    note(|told| {
-        if told.end == End::Left {
-            told.end = end;
-        }
-    });
 }
 
 /// Who speaks on the connection of a request.

@@ -1,7 +1,7 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
 //! [`body`] reads a body, [`encoding`] decompresses and compresses, [`weight`] tells what a message will
-//! take, [`handlers`] are the routes,
+//! take, [`handlers`] are the routes, [`watched`] has what comes of each noted,
 //! [`respond`] makes answers, [`answer_body`] hands them on, [`connection`] serves one accepted connection, whose [`activity`] says
 //! when it may end and whose client is spared delays by [`quick_ack`].
 
@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod handlers;
 pub(crate) mod quick_ack;
 mod respond;
+mod watched;
 mod weight;
 
 use std::sync::Arc;

@@ -33,6 +33,16 @@ const ADVICE: &[(&str, &str)] = &[
     ),
     ("no cached result", "The client asked for cached results alone; nothing is wrong here."),
     (
+        "body:",
+        "What was posted is no message of a Goma client: a probe, a scanner, or a proxy that cuts bodies \
+         short.",
+    ),
+    (
+        "path of the worker",
+        "This option puts a path into the result, and the backend runs compiles wherever it likes: name \
+         inputs by relative paths, or use a backend for which --absolute-paths property holds.",
+    ),
+    (
         "toolchain",
         "The workers' compiler or headers differ from the client's: have clients send theirs \
          (GOMA_ARBITRARY_TOOLCHAIN_SUPPORT=true), or list the compiler in --exec-config-file.",

@@ -2,6 +2,8 @@
 "use strict";
 
 const EVERY = 2000;
+// Stages that wait for shards or the backend.
+const OTHERS = ["inputs", "cached", "system", "ensure", "execute", "outputs"];
 const $ = (id) => document.getElementById(id);
 let before = null;
 let open = null;
@@ -38,7 +40,7 @@ function time(seconds) {
   return (seconds / 86400).toFixed(1) + " days";
 }
 
-const millis = (ms) => (ms < 10 ? ms.toFixed(2) : ms < 1000 ? ms.toFixed(0) : (ms / 1000).toFixed(1) + "k") + " ms";
+const millis = (ms) => (ms >= 1000 ? (ms / 1000).toFixed(1) + " s" : (ms < 10 ? ms.toFixed(2) : ms.toFixed(0)) + " ms");
 const clock = (when) => new Date(when * 1000).toLocaleTimeString();
 const colour = { hit: "good", ran: "", done: "", missing: "soft", left: "warn", refused: "warn", failed: "bad", denied: "bad" };
 
@@ -105,7 +107,7 @@ function problems(now) {
     const button = element("button", problem.outcome + ": " + problem.why, colour[problem.outcome]);
     button.dataset.key = "problem" + problem.request;
     button.onclick = () => { choose("wrong"); open = problem.request; show(); $("list").scrollIntoView(); };
-    return [count(problem.count), clock(problem.last), within(what, button), element("td", problem.advice || "The log has the whole story.", "name")];
+    return [count(problem.count), element("td", clock(problem.last), "time"), within(what, button), element("td", problem.advice || "The log has the whole story.", "name")];
   }));
   replace("problems", within(element("div", null, "scroll"), table));
 }
@@ -124,7 +126,7 @@ function waterfall(request) {
   const fall = element("div", null, "fall");
   const all = Math.max(request.ms, 0.001);
   for (const stage of request.stages) {
-    const bar = element("i", null, ["execute", "cached", "ensure", "inputs", "outputs"].includes(stage.name) ? "theirs" : "");
+    const bar = element("i", null, OTHERS.includes(stage.name) ? "theirs" : "");
     bar.style.marginLeft = 100 * stage.at_ms / all + "%";
     bar.style.width = Math.min(100, 100 * stage.ms / all) + "%";
     within(fall, element("span", stage.name), bar, element("span", millis(stage.ms)));
@@ -137,7 +139,8 @@ function details(request, columns) {
   cell.colSpan = columns;
   if (request.why) within(cell, element("p", request.why, colour[request.outcome]));
   if (request.miss) within(cell, element("p", "Why the cache did not have it: " + request.miss.told));
-  within(cell, waterfall(request));
+  within(cell, waterfall(request), within(element("p", null, "facts"),
+    within(element("span", null, "key"), element("i")), " here ", within(element("span", null, "key"), element("i", null, "theirs")), " waiting for shards or the backend"));
   const facts = [
     request.build && "build " + request.build, request.client && "client " + request.client,
     request.user && "user " + request.user, request.from && "from " + request.from,
@@ -161,7 +164,7 @@ function requests(now) {
     button.setAttribute("aria-expanded", open === request.number);
     button.onclick = () => { open = open === request.number ? null : request.number; show(); };
     const told = request.outcome + (request.miss ? ": " + request.miss.told : request.why ? ": " + request.why : "");
-    const line = within(element("tr"), element("td", clock(request.when)), within(element("td", null, "name"), button),
+    const line = within(element("tr"), element("td", clock(request.when), "time"), within(element("td", null, "name"), button),
       element("td", told.length > 160 ? told.slice(0, 160) + "\u2026" : told, "name " + (colour[request.outcome] || "")),
       element("td", millis(request.ms), "number"), element("td", request.user, "wide"), element("td", request.build, "wide"));
     return open === request.number ? [line, details(request, names.length)] : [line];
@@ -173,7 +176,7 @@ function builds(now) {
   if (!now.builds.length) return replace("builds", element("p", "None yet.", "soft"));
   const names = ["Build", "Last", "Compiles", "From the cache", "Ran", "Failed", "Sent by clients", "Spared them", "Workers' time", "Saved", "Backend calls avoided"];
   replace("builds", rows(names, now.builds.slice(0, 30).map((build) => [
-    element("td", build.name || "(no name)", "name"), clock(build.last), count(build.compiles),
+    element("td", build.name || "(no name)", "name"), element("td", clock(build.last), "time"), count(build.compiles),
     count(build.hits) + " (" + share(build.hits, build.compiles) + ")", count(build.ran), count(build.failed + build.refused),
     bytes(build.received), bytes(Math.max(0, build.input_bytes - build.received)), time(build.worker_s), time(build.saved_s),
     // A compile that is not in the cache asks for blobs and executes.

@@ -1,11 +1,12 @@
 //! Builds of the stock client, over and over, while things happen to a cluster: no compile may fail,
 //! and each object must be that of a local compile.
 //!
-//! A [`Scenario`] is a list of commands to a [`Cluster`]; `workload` makes each round new; the
+//! A [`Scenario`] is a list of commands to a [`Cluster`], a [`Script`] one that is in a file, with what must hold; `workload` makes each round new; the
 //! checker is [`crate::build`] with its references; [`ChaosReport`] sums up.
 
 mod report;
 mod scenario;
+mod script;
 mod workload;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ use crate::sources::{self, Sources};
 
 pub use report::{ChaosReport, ScenarioReport, Tally};
 pub use scenario::Scenario;
+pub use script::Script;
 
 /// What to try.
 #[derive(Clone, Debug)]
@@ -33,7 +35,7 @@ pub struct ChaosConfig {
     /// Sources of the small project.
     pub files: usize,
     /// What happens, one after the other.
-    pub scenarios: Vec<Scenario>,
+    pub scenarios: Vec<Script>,
     /// How long each of them lasts, and the undisturbed builds before.
     pub time: Duration,
     /// Compiles at once.
@@ -59,15 +61,16 @@ pub async fn run(
     // What is known to nobody yet belongs to no scenario.
     let mut first = Tally::default();
     builder.round(&builder.client()?, &mut first).await?;
-    let (_, undisturbed) = disturb(cluster, &builder, Scenario::Undisturbed, config, tell).await?;
+    let nothing = Script::from(Scenario::Undisturbed);
+    let (_, undisturbed) = disturb(cluster, &builder, &nothing, config, tell).await?;
     let mut scenarios = Vec::new();
     for scenario in &config.scenarios {
-        tell(&format!("{scenario} for {:?}", config.time));
-        let (events, tally) = disturb(cluster, &builder, *scenario, config, tell).await?;
-        for failure in &tally.failures {
-            tell(failure);
-        }
-        scenarios.push(ScenarioReport::new(scenario.name(), events, tally, &undisturbed));
+        tell(&format!("{} for {:?}", scenario.name, config.time));
+        let (events, tally) = disturb(cluster, &builder, scenario, config, tell).await?;
+        let broken = scenario.broken(&tally);
+        tally.failures.iter().chain(&broken).for_each(|why| tell(why));
+        let name = scenario.name.clone();
+        scenarios.push(ScenarioReport::new(name, events, tally, &undisturbed, broken));
     }
     Ok(ChaosReport { seconds: config.time.as_secs(), undisturbed, scenarios })
 }
@@ -76,7 +79,7 @@ pub async fn run(
 async fn disturb(
     cluster: &mut Cluster,
     builder: &Builder,
-    scenario: Scenario,
+    scenario: &Script,
     config: &ChaosConfig,
     tell: &dyn Fn(&str),
 ) -> Result<(usize, Tally)> {
@@ -102,7 +105,7 @@ async fn disturb(
 /// Lets the scenario happen, turn after turn, until `time` is over; how many events there were.
 async fn happen(
     cluster: &mut Cluster,
-    scenario: Scenario,
+    scenario: &Script,
     time: Duration,
     tell: &dyn Fn(&str),
 ) -> Result<usize> {

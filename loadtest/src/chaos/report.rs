@@ -23,7 +23,7 @@ pub struct ChaosReport {
 #[derive(Clone, Debug, Serialize)]
 pub struct ScenarioReport {
     /// Its name.
-    pub scenario: &'static str,
+    pub scenario: String,
     /// What happened, and how often.
     pub events: usize,
     /// What came of the builds.
@@ -31,6 +31,8 @@ pub struct ScenarioReport {
     pub tally: Tally,
     /// By how much its slowest compile took longer than the slowest one undisturbed.
     pub worst_added_ms: f64,
+    /// What had to hold and did not, in words.
+    pub broken: Vec<String>,
 }
 
 /// Compiles of many builds, summed up.
@@ -55,7 +57,7 @@ pub struct Tally {
     /// Why they failed, of the first ones.
     pub failures: Vec<String>,
     #[serde(skip)]
-    times: Vec<f64>,
+    pub(super) times: Vec<f64>,
 }
 
 impl Tally {
@@ -109,7 +111,7 @@ impl ChaosReport {
     /// Whether nothing failed or differed anywhere.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.undisturbed.is_clean() && self.scenarios.iter().all(|one| one.tally.is_clean())
+        self.undisturbed.is_clean() && self.scenarios.iter().all(|one| one.broken.is_empty())
     }
 
     /// A row a scenario, times in milliseconds.
@@ -137,7 +139,7 @@ impl ChaosReport {
         let mut rows = vec![title.map(ToOwned::to_owned)];
         rows.push(row("undisturbed", 0, &self.undisturbed, 0.0));
         for one in &self.scenarios {
-            rows.push(row(one.scenario, one.events, &one.tally, one.worst_added_ms));
+            rows.push(row(&one.scenario, one.events, &one.tally, one.worst_added_ms));
         }
         table(rows)
     }
@@ -145,13 +147,14 @@ impl ChaosReport {
 
 impl ScenarioReport {
     pub(super) fn new(
-        scenario: &'static str,
+        scenario: String,
         events: usize,
         tally: Tally,
         undisturbed: &Tally,
+        broken: Vec<String>,
     ) -> Self {
         let worst_added_ms = (tally.worst_ms - undisturbed.worst_ms).max(0.0);
-        Self { scenario, events, tally, worst_added_ms }
+        Self { scenario, events, tally, worst_added_ms, broken }
     }
 }
 
@@ -205,7 +208,7 @@ mod tests {
         }
         assert_eq!((all.p50_ms, all.p99_ms, all.worst_ms), (100.0, 198.0, 200.0));
         let calm = tally(|unit| unit.compile.latency_ms = 150.0);
-        let one = ScenarioReport::new("x", 1, all, &calm);
+        let one = ScenarioReport::new("x".into(), 1, all, &calm, Vec::new());
         assert!((one.worst_added_ms - 50.0).abs() < f64::EPSILON);
         let report = ChaosReport { seconds: 1, undisturbed: calm, scenarios: vec![one] };
         assert!(report.table().contains("x            1       200     200       0     0"));

@@ -31,7 +31,10 @@ pub(crate) async fn lookup(
 }
 
 /// Whether `blob` is what `key` names.
-fn verify(key: &str, blob: &FileBlob) -> Result<()> {
+///
+/// # Errors
+/// Says what it is instead.
+pub(crate) fn verify(key: &str, blob: &FileBlob) -> Result<()> {
     if blob.blob_type() == BlobType::FileUnspecified {
         return Err(Error::Answer(format!("{key} is not known")));
     }

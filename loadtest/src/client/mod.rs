@@ -8,6 +8,7 @@
 
 mod attempts;
 mod blocking;
+mod by_key;
 mod command_line;
 mod compile;
 mod compiler;
@@ -31,8 +32,13 @@ mod scan;
 mod store;
 mod toolchain;
 
+pub(crate) use blocking::blocking;
+pub(crate) use by_key::Named;
 pub use compile::Compile;
 pub use config::ClientConfig;
+pub(crate) use embed::{EMBED_LIMIT, cut};
+pub(crate) use files::Source;
+pub(crate) use lookup::verify;
 pub use outcome::{Outcome, WrittenFile};
 pub use preload::Preloaded;
 pub use prepared::Prepared;

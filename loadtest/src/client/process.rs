@@ -92,7 +92,7 @@ impl Client {
         Ok(Prepared { job, cache_policy, scan_time: started.elapsed() })
     }
 
-    pub(super) fn process(&self) -> &Process {
+    pub(super) fn process(&self) -> &Arc<Process> {
         &self.process
     }
 

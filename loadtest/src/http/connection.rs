@@ -13,8 +13,6 @@ use super::manners::Manners;
 use super::server::Server;
 use super::traffic::Traffic;
 
-/// How long a TCP handshake may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Bytes of an error's body that are kept as its words.
 const WORDS: usize = 300;
 
@@ -38,7 +36,7 @@ impl Connection {
     pub(super) async fn open(server: &Server, manners: &Manners) -> Result<Self, Failure> {
         let failed = |reason: String| Failure::Connect { server: server.authority(), reason };
         let address = (server.host.as_str(), server.port);
-        let stream = timeout(CONNECT, TcpStream::connect(address))
+        let stream = timeout(manners.connect, TcpStream::connect(address))
             .await
             .map_err(|_| failed("timed out".into()))?
             .map_err(|e| failed(e.to_string()))?;

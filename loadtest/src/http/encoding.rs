@@ -47,7 +47,7 @@ impl Coding {
 
 /// Inflates the body of a response to at most `cap` bytes. An encoding that the stock client does
 /// not know is taken as plain bytes.
-pub(super) fn inflate(
+pub(crate) fn inflate(
     encoding: Option<&str>,
     body: Vec<u8>,
     cap: usize,

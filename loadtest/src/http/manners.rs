@@ -11,6 +11,8 @@ pub struct Manners {
     pub check_idle: bool,
     /// How long an idle connection is kept.
     pub keep_idle: Duration,
+    /// How long a TCP handshake may take.
+    pub connect: Duration,
     /// How often a connection is tried before the call fails.
     pub connect_tries: u32,
     /// How long the first byte of an answer may take.
@@ -29,6 +31,7 @@ impl Manners {
             merge_writes: false,
             check_idle: false,
             keep_idle: Duration::from_secs(5),
+            connect: Duration::from_secs(10),
             connect_tries: 6,
             first_byte: Duration::from_secs(610),
             silence: Duration::from_secs(10),

@@ -5,9 +5,10 @@
 //!
 //! In reading order: [`Server`] is where requests go, `head` and `body` are the syntax,
 //! `connection` the bytes, `pool` the idle connections, `encoding` and `negotiation` the
-//! compression, and [`Transport`] all of it together.
+//! compression, and [`Transport`] all of it together. `caller` sends what is ready, for those who measure.
 
 mod body;
+mod caller;
 mod connection;
 mod encoding;
 mod failure;
@@ -19,7 +20,9 @@ mod server;
 mod traffic;
 mod transport;
 
+pub(crate) use caller::{Answer, Caller, CallerConfig};
 pub use encoding::Coding;
+pub(crate) use encoding::inflate;
 pub use failure::Failure;
 pub use manners::Manners;
 pub use server::Server;

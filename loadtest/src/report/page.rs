@@ -7,8 +7,8 @@ const STYLE: &str = "\
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 960px; margin: 2em auto; padding: 0 1em; }
 h2 { margin-top: 2em; }
-figure { margin: 1em 0; }
-figure svg { width: 100%; height: auto; background: #fff; border-radius: 6px; }
+figure { margin: 1em 0; overflow-x: auto; }
+figure svg { width: 100%; min-width: 560px; height: auto; background: #fff; border-radius: 6px; }
 figcaption { opacity: .8; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; }
@@ -45,10 +45,11 @@ impl Page {
     }
 
     /// A table; the first row is its head.
-    pub fn table<const N: usize>(&mut self, rows: &[[String; N]]) {
+    pub fn table<Row: AsRef<[String]>>(&mut self, rows: &[Row]) {
         self.html += "<div class=\"wide\"><table>\n";
         for (row, cell) in rows.iter().zip(std::iter::once("th").chain(std::iter::repeat("td"))) {
-            let cells = row.iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text)));
+            let cells =
+                row.as_ref().iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text)));
             self.html += &format!("<tr>{}</tr>\n", cells.collect::<String>());
         }
         self.html += "</table></div>\n";

@@ -50,6 +50,8 @@ pub struct Habits {
     pub accept_encoding: Option<&'static str>,
     /// Content-Encoding of answers: gzip or deflate.
     pub content_encoding: Option<&'static str>,
+    /// Of answers.
+    pub server_timing: Option<&'static str>,
     /// Closes after each answer without saying so.
     pub close_silently: bool,
     /// Status of `/ping`.
@@ -106,6 +108,7 @@ impl Fake {
                 framing: Framing::Length,
                 accept_encoding: Some("gzip, deflate"),
                 content_encoding: None,
+                server_timing: None,
                 close_silently: false,
                 ping: 200,
                 max_missing: usize::MAX,

@@ -107,6 +107,9 @@ fn render(state: &State, body: Vec<u8>) -> (Vec<u8>, bool) {
     if let Some(codings) = habits.accept_encoding {
         head += &format!("aCCept-encoding: {codings}\r\n");
     }
+    if let Some(timing) = habits.server_timing {
+        head += &format!("Server-Timing: {timing}\r\n");
+    }
     let level = flate2::Compression::fast();
     let body = match habits.content_encoding {
         Some("gzip") => {

@@ -23,17 +23,15 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
 /// The cluster, or a word about the program that is not there: `cargo test --workspace` makes all.
-async fn start(dir: &Path, otlp: String, sampler: &str) -> Option<Cluster> {
+async fn start(dir: &Path, otlp: &[(&str, &str)]) -> Option<Cluster> {
     let mut config = Config { gateways: 1, shards: 2, balancer: false, ..Config::new(dir) };
-    config.env = [
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.as_str()),
+    let common = [
         ("OTEL_METRICS_EXPORTER", "none"),
-        ("OTEL_TRACES_SAMPLER", sampler),
         ("OTEL_BSP_SCHEDULE_DELAY", "100"),
         ("GOMA_TRACE_SLOW", "1h"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec();
+    ];
+    let env = common.iter().chain(otlp);
+    config.env = env.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     match Cluster::start(config).await {
         Err(error) if error.to_string().contains("not found; ") => {
             eprintln!("skipped: {error}");
@@ -79,7 +77,8 @@ async fn a_compile_is_one_trace_from_the_gateway_to_redis_and_the_backend() {
     let dir = tempfile::tempdir().expect("a directory");
     let (receiver, address) = Receiver::start().await;
     let otlp = format!("http://{address}");
-    let Some(cluster) = start(dir.path(), otlp, "always_on").await else { return };
+    let otlp = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*otlp), ("OTEL_TRACES_SAMPLER", "always_on")];
+    let Some(cluster) = start(dir.path(), &otlp).await else { return };
     let server = Server::parse(&cluster.server()).expect("a server");
     let (client, tree) = (Client::new(ClientConfig::new(server, false)), Tree::new());
     assert_success(&client.compile(tree.command("gcc -Iinc -c a.c -o obj/a.o")).await);
@@ -135,9 +134,15 @@ async fn a_compile_is_one_trace_from_the_gateway_to_redis_and_the_backend() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_failed_is_kept_though_nothing_is_sampled_in_the_trace_of_its_client() {
     let dir = tempfile::tempdir().expect("a directory");
-    let (receiver, address) = Receiver::start().await;
+    let (receiver, address) = Receiver::start_http("s3same").await;
     let otlp = format!("http://{address}");
-    let Some(cluster) = start(dir.path(), otlp, "always_off").await else { return };
+    let otlp = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*otlp),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-api-key=s3same"),
+        ("OTEL_TRACES_SAMPLER", "always_off"),
+    ];
+    let Some(cluster) = start(dir.path(), &otlp).await else { return };
     let server = Server::parse(&cluster.server()).expect("a server");
     let (client, tree) = (Client::new(ClientConfig::new(server, false)), Tree::new());
     assert_success(&client.compile(tree.command("gcc -Iinc -c a.c -o obj/a.o")).await);
@@ -146,7 +151,7 @@ async fn what_failed_is_kept_though_nothing_is_sampled_in_the_trace_of_its_clien
     let mut stream = TcpStream::connect(&host).await.expect("connects");
     let request = format!(
         "POST /cxx-compiler-service/e HTTP/1.1\r\nHost: {host}\r\nContent-Length: 3\r\n\
-         Connection: close\r\ntraceparent: 00-{TRACE}-{PARENT}-00\r\n\r\n\u{1}\u{2}\u{3}"
+         Connection: close\r\nAuthorization: Bearer s3cret\r\ntraceparent: 00-{TRACE}-{PARENT}-00\r\n\r\n\u{1}\u{2}\u{3}"
     );
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = String::new();
@@ -160,4 +165,5 @@ async fn what_failed_is_kept_though_nothing_is_sampled_in_the_trace_of_its_clien
     assert!(first.failed && hex::encode(&first.parent) == PARENT, "{first:?}");
     assert_eq!(first.attributes["goma.outcome"], "failed");
     assert!(spans.iter().any(|span| span.name == "exec" && span.parent == first.id), "{spans:#?}");
+    assert!(!format!("{spans:?}").contains("s3"), "a secret in {spans:#?}");
 }

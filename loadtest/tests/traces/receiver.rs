@@ -1,9 +1,13 @@
-//! A receiver of OTLP as real ones are, over gRPC: it keeps what it is sent.
+//! A receiver of OTLP as real ones are, over gRPC and over HTTP: it keeps what it is sent.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -12,7 +16,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
+use prost::Message;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
@@ -47,8 +52,51 @@ impl Receiver {
         (receiver, address)
     }
 
+    /// The same over HTTP, for those who show this key.
+    pub(crate) async fn start_http(key: &'static str) -> (Self, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let receiver = Self::default();
+        let kept = receiver.clone();
+        let take = async move |headers: HeaderMap, body: Bytes| {
+            if headers.get("x-api-key").is_none_or(|shown| shown != key) {
+                return StatusCode::UNAUTHORIZED;
+            }
+            assert_eq!(headers["content-type"], "application/x-protobuf");
+            kept.keep(ExportTraceServiceRequest::decode(body).expect("a message"));
+            StatusCode::OK
+        };
+        let app = Router::new().route("/v1/traces", post(take));
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (receiver, address)
+    }
+
     pub(crate) fn spans(&self) -> Vec<Received> {
         self.0.lock().expect("no panic").clone()
+    }
+}
+
+impl Receiver {
+    fn keep(&self, request: ExportTraceServiceRequest) {
+        let mut spans = self.0.lock().expect("no panic");
+        for resource in request.resource_spans {
+            let of = attributes(&resource.resource.unwrap_or_default().attributes);
+            let service = of.get("service.name").cloned().unwrap_or_default();
+            assert!(of.contains_key("service.version") && of.contains_key("service.instance.id"));
+            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                let status = span.status.clone().unwrap_or_default().code();
+                spans.push(Received {
+                    service: service.clone(),
+                    kind: span.kind(),
+                    failed: status == SpanStatus::Error,
+                    attributes: attributes(&span.attributes),
+                    name: span.name,
+                    trace: span.trace_id,
+                    id: span.span_id,
+                    parent: span.parent_span_id,
+                });
+            }
+        }
     }
 }
 
@@ -58,25 +106,7 @@ impl TraceService for Receiver {
         &self,
         request: Request<ExportTraceServiceRequest>,
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
-        let mut spans = self.0.lock().expect("no panic");
-        for resource in request.into_inner().resource_spans {
-            let of = attributes(&resource.resource.unwrap_or_default().attributes);
-            let service = of.get("service.name").cloned().unwrap_or_default();
-            assert!(of.contains_key("service.version") && of.contains_key("service.instance.id"));
-            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                let status = span.status.clone().unwrap_or_default().code();
-                spans.push(Received {
-                    service: service.clone(),
-                    kind: span.kind(),
-                    failed: status == StatusCode::Error,
-                    attributes: attributes(&span.attributes),
-                    name: span.name,
-                    trace: span.trace_id,
-                    id: span.span_id,
-                    parent: span.parent_span_id,
-                });
-            }
-        }
+        self.keep(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
     }
 }

@@ -1,7 +1,9 @@
 //! Ends of compiles as ExecResps, and as one line of the log.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use goma_common::reapi::Invocation;
 use goma_proto::api::{
     CommandSpec, ExecReq, ExecResp, ExecResult, ExecutionStats, exec_resp, exec_result,
 };
@@ -42,6 +44,16 @@ impl Described {
             build: requester.build_id.unwrap_or_default(),
             spec,
         }
+    }
+
+    /// What the backend is told of the calls that are made for it.
+    pub(crate) fn invocation(&self) -> Arc<Invocation> {
+        Arc::new(Invocation {
+            build: self.build.clone(),
+            client: self.proxy.clone(),
+            target: self.output.clone(),
+            ..Invocation::default()
+        })
     }
 
     /// The answer to a request that is refused before anything was done for it; logged.

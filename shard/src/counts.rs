@@ -56,6 +56,9 @@ pub(crate) struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
+        // There from the start, so that the first of each is seen as one more.
+        COUNTERS.iter().for_each(|counter| counter.add(0, &[]));
+        Self::breaker(false);
         Self { started: Instant::now(), sums: Default::default() }
     }
 }

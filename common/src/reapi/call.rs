@@ -52,16 +52,11 @@ impl Call {
     /// Begins with a request as gRPC makes them, and tells it what it is for.
     pub(super) fn begin<B>(request: &mut Request<B>) -> Self {
         let (service, method) = names(request.uri().path());
-        let span = debug_span!(
-            "backend",
-            otel.name = format_args!("{service}/{method}"),
-            otel.kind = "client",
-            otel.status_code = Empty,
-            rpc.system = "grpc",
-            rpc.service = service,
-            rpc.method = method,
-            rpc.grpc.status_code = Empty,
-        );
+        // Probes and refreshes are nobody's requests, and would each be a trace of one call.
+        let span = match Span::current().is_none() {
+            true => Span::none(),
+            false => span(service, method),
+        };
         let method = method.to_owned();
         METRICS.under_way.add(1, &[]);
         span.in_scope(|| trace_context::carry(request.headers_mut()));
@@ -113,6 +108,20 @@ impl Drop for Call {
             false => self.end(Code::Cancelled),
         }
     }
+}
+
+/// By the conventions for RPC.
+fn span(service: &str, method: &str) -> Span {
+    debug_span!(
+        "backend",
+        otel.name = format_args!("{service}/{method}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        rpc.system = "grpc",
+        rpc.service = service,
+        rpc.method = method,
+        rpc.grpc.status_code = Empty,
+    )
 }
 
 /// Service and method of a path `/package.Service/Method`.

@@ -41,6 +41,7 @@ pub(super) fn start(
     let provider = provider.build();
     global::set_meter_provider(provider.clone());
     let _ = REGISTRY.set(registry);
+    super::process::start();
     let build = gauge("goma_build_info", "Which program this is; always 1");
     build.record(1, &[KeyValue::new("version", super::version())]);
     Ok(provider)

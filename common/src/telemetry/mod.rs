@@ -7,6 +7,7 @@ mod logs;
 pub mod metrics;
 mod otlp;
 mod otlp_http;
+mod process;
 pub mod trace_context;
 mod traces;
 

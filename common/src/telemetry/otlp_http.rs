@@ -85,7 +85,7 @@ impl HttpClient for OtlpHttp {
             let body = Limited::new(body, MOST).collect().await?.to_bytes();
             Ok(Response::from_parts(head, body))
         };
-        // The caller has no runtime of its own.
-        self.runtime.spawn(tokio::time::timeout(ANSWER, sent)).await??
+        // The caller has no runtime of its own, and no clock either.
+        self.runtime.spawn(async { tokio::time::timeout(ANSWER, sent).await }).await??
     }
 }

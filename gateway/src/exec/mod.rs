@@ -49,7 +49,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use goma_common::Deadline;
-use goma_common::reapi::{self, Backend};
+use goma_common::reapi::{self, Backend, with_invocation};
 use goma_common::shards::Shards;
 use goma_proto::api::{ExecReq, ExecResp};
 use tracing::Instrument;
@@ -109,7 +109,8 @@ impl Exec {
         let started = Instant::now();
         let what = answer::Described::of(&request);
         let deadline = deadline.at_most(self.config.timeouts.execute);
-        let ended = self.compile(request, caller, deadline).await;
+        let ended = self.compile(request, caller, deadline);
+        let ended = with_invocation(what.invocation(), ended).await;
         what.log(&ended, started.elapsed());
         note(|told| what.note(&ended, told));
         match ended {

@@ -55,7 +55,8 @@ impl<'a> Rpc<'a> {
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T> {
         let Self { shard, method, deadline, span } = self;
-        let began = Instant::now();
+        let mut told =
+            Told { shard: shard.name(), method, code: "CANCELLED", began: Instant::now() };
         let call = async {
             match call.await {
                 Ok(response) => Ok(response.into_inner()),
@@ -63,11 +64,25 @@ impl<'a> Rpc<'a> {
             }
         };
         let answer = deadline.bound("no answer", call).instrument(span.clone()).await;
-        let code = answer.as_ref().err().map_or("OK", |error| error.code.name());
+        told.code = answer.as_ref().err().map_or("OK", |error| error.code.name());
         if answer.is_err() {
             span.record("otel.status_code", "ERROR");
         }
-        metrics::shard_call(shard.name(), method, code, began.elapsed().as_secs_f64());
         answer.map_err(|error| error.context(format_args!("shard {}: {method}", shard.name())))
+    }
+}
+
+/// Counts the call however it ends: a shard that goes has its calls given up.
+struct Told<'a> {
+    shard: &'a str,
+    method: &'static str,
+    code: &'static str,
+    began: Instant,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        let Self { shard, method, code, began } = self;
+        metrics::shard_call(shard, method, code, began.elapsed().as_secs_f64());
     }
 }

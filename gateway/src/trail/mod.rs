@@ -86,7 +86,8 @@ impl Trail {
 
     /// What was noted, as of now.
     pub(crate) fn ended(&self) -> Ended {
-        let Noted { stages, told } = std::mem::take(&mut *self.noted());
+        let Noted { stages, mut told } = std::mem::take(&mut *self.noted());
+        told.cut();
         let (kind, when, took) = (self.kind, self.when, self.began.elapsed());
         Ended { kind, when, took, stages, told }
     }

@@ -7,6 +7,9 @@ use goma_common::Digest;
 
 use crate::status::Miss;
 
+/// Bytes of each word that is kept.
+const WORDS: usize = 500;
+
 /// What is known of a request once it is answered.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
@@ -34,6 +37,25 @@ pub(crate) struct Told {
     pub(crate) worker: Worker,
     pub(crate) miss: Option<Miss>,
     pub(crate) end: End,
+}
+
+impl Told {
+    /// Cuts what clients and backends say: it is kept for hundreds of requests, and shown.
+    pub(super) fn cut(&mut self) {
+        let Self { user, compiler, output, client, build, end, .. } = self;
+        let why = match end {
+            End::Refused(why) | End::Failed(why) | End::Denied(why) => Some(why),
+            _ => None,
+        };
+        for text in [user, compiler, output, client, build].into_iter().chain(why) {
+            if text.len() > WORDS {
+                let end = (0..=WORDS).rev().find(|at| text.is_char_boundary(*at));
+                text.truncate(end.unwrap_or(0));
+                // What was allocated for all of it goes, too.
+                text.shrink_to_fit();
+            }
+        }
+    }
 }
 
 /// The worker's times, as the backend tells them.

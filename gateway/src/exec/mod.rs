@@ -109,7 +109,8 @@ impl Exec {
         let started = Instant::now();
         let what = answer::Described::of(&request);
         let deadline = deadline.at_most(self.config.timeouts.execute);
-        let ended = self.compile(request, caller, deadline);
+        // On the heap: each layer around it would hold it twice and move it, a hundred kilobytes a time.
+        let ended = Box::pin(self.compile(request, caller, deadline));
         let ended = with_invocation(what.invocation(), ended).await;
         what.log(&ended, started.elapsed());
         note(|told| what.note(&ended, told));

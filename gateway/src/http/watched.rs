@@ -35,10 +35,11 @@ pub(super) async fn watched(
     let trace = trace_context::id(&whole);
     let logged = whole.in_scope(|| span::of_logs(kind, trace.as_deref()));
     let mut watch = Watch { gateway, trail: Trail::new(kind), is_over: false };
-    let work = async {
+    // On the heap, as the layers around it would move it.
+    let work = Box::pin(async {
         note(|told| told.trace = trace);
         serve(request).await
-    };
+    });
     let work = watch.trail.clone().follow(unbroken(work)).instrument(logged);
     let mut response = work.instrument(whole.clone()).await;
     let mut ended = watch.trail.ended();

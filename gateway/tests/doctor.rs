@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Parser;
 use goma_common::preset::OutputFields;
 use goma_common::remote_args::RemoteArgs;
-use goma_common::testing::{Authority, Executions, Fault, Server, Step as Execution};
+use goma_common::testing::{Authority, Executions, Fault, Server, Step as Execution, free_port};
 use goma_gateway::GatewayConfig;
 use goma_gateway::doctor::{DoctorArgs, Finding, Outcome, Report, Step, examine};
 use goma_proto::rpc;
@@ -67,10 +67,8 @@ async fn a_name_that_nobody_knows() {
 
 #[tokio::test]
 async fn a_port_where_nobody_listens() {
-    let closed = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = closed.local_addr().expect("an address");
-    drop(closed);
-    fails(&format!("--remoteexec-addr {address}"), Step::Connection, "Nobody listens").await;
+    let port = free_port();
+    fails(&format!("--remoteexec-addr 127.0.0.1:{port}"), Step::Connection, "Nobody listens").await;
 }
 
 #[tokio::test]

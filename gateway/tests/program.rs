@@ -1,9 +1,10 @@
 //! The program `goma-gateway` from outside: what it refuses, what it says, and how it ends.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
+use goma_common::testing::free_port;
 use rustix::process::{Pid, Signal, kill_process};
 
 fn program(args: &[&str]) -> Command {
@@ -24,8 +25,7 @@ fn run(args: &[&str]) -> (Option<i32>, String) {
 
 /// A port at which nobody listens.
 fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// Running; dropping it kills it.

@@ -4,8 +4,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use goma_common::testing::free_port;
 use support::goma::{file, key};
-use support::process::{Program, free_port, temp_dir};
+use support::process::{Program, temp_dir};
 use support::requests::{gcc, object, slow_gcc, with, with_key};
 use support::tree::{Tree, assert_success, stock_client};
 use support::{eventually, http};

@@ -4,8 +4,9 @@ mod support;
 
 use std::process::Output;
 
+use goma_common::testing::free_port;
 use support::casd::Casd;
-use support::process::{Program, free_port, temp_dir};
+use support::process::{Program, temp_dir};
 
 async fn doctor(port: u16, more: &[&str]) -> Output {
     let address = format!("127.0.0.1:{port}");

@@ -6,11 +6,12 @@ use std::fs::write;
 use std::path::Path;
 use std::process::Command;
 
+use goma_common::testing::free_port;
 use goma_proto::api::exec_resp::ExecError;
 use goma_proto::api::file_blob::BlobType;
 use goma_proto::api::{ExecReq, ExecResp, RequesterInfo};
 use support::goma::{CHUNK, key};
-use support::process::{Program, free_port, temp_dir};
+use support::process::{Program, temp_dir};
 use support::requests::{compiler_script, object, refusal, with_key};
 use tempfile::TempDir;
 

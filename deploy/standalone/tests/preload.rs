@@ -4,11 +4,12 @@ mod support;
 
 use std::path::PathBuf;
 
+use goma_common::testing::free_port;
 use goma_loadtest::client::Preloaded;
 use goma_proto::api::RequesterInfo;
 use support::eventually;
 use support::goma::unknown_key;
-use support::process::{Program, free_port, temp_dir};
+use support::process::{Program, temp_dir};
 use support::requests::{gcc, with_key};
 use support::tree::{Tree, assert_success, client, stock_client};
 

@@ -6,10 +6,11 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use goma_common::testing::free_port;
 use goma_loadtest::{Client, Compile};
 use support::casd::Casd;
 use support::goma::{file, unknown_key};
-use support::process::{Program, free_port, temp_dir};
+use support::process::{Program, temp_dir};
 use support::requests::{compiler_script, gcc_with_hash, object, refusal};
 use support::tree::{Tree, assert_success, stock_client};
 

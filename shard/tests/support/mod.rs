@@ -5,6 +5,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use goma_common::testing::free_port;
 use goma_shard::facts::{Redis, RedisConfig};
 use tempfile::TempDir;
 
@@ -142,11 +143,4 @@ pub async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
         assert!(start.elapsed() < PATIENCE, "never: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    // A node of a cluster listens on this one too.
-    if port > 55_000 { free_port() } else { port }
 }

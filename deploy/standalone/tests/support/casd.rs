@@ -8,7 +8,7 @@ use tokio::process::{Child, Command};
 
 use super::eventually;
 use super::http::Connection;
-use super::process::free_port;
+use goma_common::testing::free_port;
 
 /// A running casd. Dropping it kills it.
 pub struct Casd {

@@ -137,12 +137,6 @@ fn port_in(log: &str, listening: &str) -> Option<u16> {
     line.split_whitespace().next()?.rsplit(':').next()?.parse().ok()
 }
 
-/// A port that is free at this moment.
-pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
-}
-
 pub fn temp_dir() -> TempDir {
     TempDir::new().expect("a temporary directory")
 }

@@ -14,6 +14,7 @@ mod report_verb;
 mod run_verb;
 mod simulate_verb;
 mod token_service_verb;
+mod way_args;
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -4,28 +4,21 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
-use goma_loadtest::http::Coding;
-use goma_loadtest::load::{self, Arrivals, LoadConfig, Pace, Verb, Way};
+use clap::Args;
+use goma_loadtest::load::{self, Arrivals, LoadConfig, Pace, Verb};
 use goma_loadtest::report::{LatencyReport, LoadReport};
-use goma_loadtest::{Error, Result, Server};
+use goma_loadtest::{Error, Result};
 
-use crate::args::read_token;
 use crate::interrupt::interrupt;
 use crate::live_view::LiveView;
 use crate::open_files;
+use crate::way_args::{TellArgs, WayArgs};
 
 /// Which load, and on what.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The Goma server; a path replaces the prefix /cxx-compiler-service, a lone / removes it
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "GOMA_LOADTEST_SERVER",
-        default_value = "http://127.0.0.1:8090"
-    )]
-    server: String,
+    #[command(flatten)]
+    way: WayArgs,
     /// What to ask for
     #[arg(long, value_name = "VERB", default_value = "exec")]
     verb: Verb,
@@ -50,9 +43,6 @@ pub(crate) struct RunArgs {
     /// How long to send before that without counting
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = humantime::parse_duration)]
     warmup: Duration,
-    /// How long one request may take
-    #[arg(long, value_name = "TIME", default_value = "620s", value_parser = humantime::parse_duration)]
-    timeout: Duration,
     /// Seed of the files, of the choice among them and of the arrivals
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -75,15 +65,6 @@ pub(crate) struct RunArgs {
     /// [default: what --new-share leaves]
     #[arg(long, value_name = "SHARE")]
     hit_share: Option<f64>,
-    /// File that holds a bearer token; several make several users, in rotation
-    #[arg(long = "token-file", value_name = "FILE")]
-    token_files: Vec<PathBuf>,
-    /// Write head and body apart with Nagle's algorithm on, as the stock client does
-    #[arg(long)]
-    two_writes: bool,
-    /// Neither send nor ask for gzip
-    #[arg(long)]
-    no_compression: bool,
     /// The compiler of the compiles
     #[arg(long, value_name = "PROGRAM", default_value = "gcc")]
     compiler: String,
@@ -96,18 +77,11 @@ pub(crate) struct RunArgs {
     /// Platform dimension besides os:linux; may be given more than once
     #[arg(long, value_name = "NAME:VALUE")]
     dimension: Vec<String>,
-    /// The server's process on this machine, whose CPU and memory are to be told
-    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..))]
-    server_pid: Option<u32>,
     /// Directory below which the sources are made, for as long as the run
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Print one JSON object instead of a summary
-    #[arg(long)]
-    json: bool,
-    /// Write the same JSON object here
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    #[command(flatten)]
+    tell: TellArgs,
 }
 
 /// Measures, and tells; 1 when an answer was not right.
@@ -120,7 +94,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<u8> {
     let view = LiveView::new(Some(config.duration));
     let report = load::run(&config, interrupt(), |progress| view.show(&progress)).await?;
     view.end();
-    finish(&report, args.json, args.out)
+    finish(&report, args.tell.json, args.tell.out)
 }
 
 /// Tells of a run, and keeps its report where that is wished.
@@ -148,14 +122,7 @@ impl RunArgs {
             },
         };
         let config = LoadConfig {
-            way: Way {
-                server: Server::parse(&self.server)?,
-                url: self.server.clone(),
-                tokens: self.token_files.iter().map(read_token).collect::<Result<_>>()?,
-                two_writes: self.two_writes,
-                coding: (!self.no_compression).then_some(Coding::Gzip),
-                timeout: self.timeout,
-            },
+            way: self.way.way()?,
             verb: self.verb,
             pace,
             duration: self.duration,
@@ -171,7 +138,7 @@ impl RunArgs {
             toolchain_included: !self.no_toolchain,
             exec_root: self.exec_root.clone(),
             dimensions: self.dimension.clone(),
-            server_pid: self.server_pid,
+            server_pids: self.tell.server_pids.clone(),
             dir: self.dir.clone(),
         };
         config.check()?;

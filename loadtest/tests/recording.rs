@@ -8,8 +8,11 @@ use std::time::Duration;
 use goma_loadtest::Server;
 use goma_loadtest::http::Coding;
 use goma_loadtest::load::Way;
-use goma_loadtest::load::recording::{Contents, RecordConfig, Recorder, ReplayConfig, replay};
+use goma_loadtest::load::recording::{
+    Contents, RecordConfig, Recorder, ReplayConfig, ReplayPace, replay,
+};
 use goma_loadtest::report::LoadReport;
+use goma_proto::api::ExecReq;
 use prost::Message;
 use support::{Fake, Tree};
 use tokio::sync::oneshot;
@@ -48,7 +51,9 @@ async fn record(out: &Path, contents: Contents, tree: &Tree) -> Fake {
     fake
 }
 
-async fn send(dir: &Path, fake: &Fake) -> LoadReport {
+const ONCE: ReplayPace = ReplayPace::Recorded { speed: 10.0, rate: 50.0, max_in_flight: 10 };
+
+async fn send(dir: &Path, fake: &Fake, pace: ReplayPace) -> LoadReport {
     let way = Way {
         server: server(fake),
         url: String::new(),
@@ -57,14 +62,7 @@ async fn send(dir: &Path, fake: &Fake) -> LoadReport {
         coding: Some(Coding::Gzip),
         timeout: Duration::from_secs(30),
     };
-    let config = ReplayConfig {
-        way,
-        dir: dir.to_owned(),
-        speed: 10.0,
-        rate: 50.0,
-        max_in_flight: 10,
-        server_pid: None,
-    };
+    let config = ReplayConfig { way, dir: dir.to_owned(), pace, server_pids: Vec::new() };
     replay(&config, std::future::pending(), |_| ()).await.expect("a report")
 }
 
@@ -84,10 +82,10 @@ async fn what_was_recorded_can_be_sent_to_a_server_that_knows_nothing() {
     let secret = b"secret-token".as_slice();
     assert!(!files.iter().any(|file| file.windows(secret.len()).any(|part| part == secret)));
     let empty = Fake::start().await;
-    let report = send(dir.path(), &empty).await;
+    let report = send(dir.path(), &empty, ONCE).await;
     assert_eq!(report.errors, [].into(), "{report:?}");
     assert_eq!(report.requests as usize, requests);
-    let again = send(dir.path(), &empty).await;
+    let again = send(dir.path(), &empty, ONCE).await;
     assert_eq!((again.wrong(), again.resent), (0, 0), "all is known by now: {again:?}");
 }
 
@@ -96,12 +94,36 @@ async fn without_contents_it_needs_a_server_that_has_the_files() {
     let (dir, tree) = (tempfile::tempdir().expect("a directory"), Tree::new());
     let recorded = record(dir.path(), Contents::Drop, &tree).await;
     assert_eq!(files(dir.path()).len(), recorded.execs().len(), "no stores");
-    let report = send(dir.path(), &recorded).await;
+    let report = send(dir.path(), &recorded, ONCE).await;
     assert_eq!((report.wrong(), report.resent), (0, 0), "{report:?}");
-    let report = send(dir.path(), &Fake::start().await).await;
+    let report = send(dir.path(), &Fake::start().await, ONCE).await;
     assert_eq!(report.errors["missing_input"], report.requests, "{report:?}");
     let words = &report.examples["missing_input"];
     assert!(words.contains("is not among what was recorded"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_rotation_all_of_it_is_sent_over_and_over() {
+    let (dir, tree) = (tempfile::tempdir().expect("a directory"), Tree::new());
+    let recorded = record(dir.path(), Contents::Drop, &tree).await;
+    let before = recorded.execs();
+    let pace = ReplayPace::Rotation {
+        workers: 3,
+        warmup: Duration::from_millis(100),
+        duration: Duration::from_millis(900),
+    };
+    let report = send(dir.path(), &recorded, pace).await;
+    assert_eq!((report.wrong(), report.settings.workers), (0, Some(3)), "{report:?}");
+    assert!(report.requests as usize > 3 * before.len(), "{report:?}");
+    let sent = recorded.execs().split_off(before.len());
+    assert!(sent.len() as u64 >= report.requests);
+    let keys = |request: &ExecReq| -> Vec<String> {
+        request.input.iter().map(|input| input.hash_key().to_owned()).collect()
+    };
+    for was in &before {
+        let times = sent.iter().filter(|request| keys(request) == keys(was)).count();
+        assert!(times > 3, "{times} times of {}", sent.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,6 +138,6 @@ async fn a_clients_dumps_are_sent_too() {
         std::fs::write(dump.join("exec_req.data"), request.encode_to_vec()).expect("written");
         std::fs::write(dump.join("exec_resp.data"), "another file").expect("written");
     }
-    let report = send(dir.path(), &fake).await;
+    let report = send(dir.path(), &fake, ONCE).await;
     assert_eq!((report.wrong(), report.requests as usize), (0, fake.execs().len() / 2));
 }

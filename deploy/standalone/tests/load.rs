@@ -46,7 +46,7 @@ async fn run(program: &Program, pace: Pace, change: impl Fn(&mut LoadConfig)) ->
         toolchain_included: true,
         exec_root: None,
         dimensions: Vec::new(),
-        server_pid: Some(program.id()),
+        server_pids: vec![program.id()],
         dir: None,
     };
     change(&mut config);

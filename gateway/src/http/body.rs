@@ -147,7 +147,7 @@ mod tests {
 
     use futures::{FutureExt, stream};
 
-    use super::super::encoding::deflate;
+    use super::super::compress::deflate;
     use super::*;
     use crate::admission::Admission;
 

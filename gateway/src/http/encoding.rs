@@ -3,12 +3,10 @@
 //! Its "deflate" is a zlib stream without the two bytes in front and with the checksum of four bytes
 //! behind; it takes answers in raw deflate.
 
-use std::cell::RefCell;
 use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
-use flate2::{Compress, Compression, Crc, FlushCompress, Status};
 use goma_common::{Code, Error, Result};
 use http::HeaderValue;
 
@@ -20,10 +18,6 @@ pub(super) enum Encoding {
     Deflate,
 }
 
-/// Answers below this are sent as they are: a compressed one would save less than it costs.
-const WORTH_COMPRESSING: usize = 512;
-/// A gzip member with deflate inside, no name, no time, compressed fast on an unknown system.
-const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
 /// How many times larger than it was sent a body becomes that does not tell; the stock client's
 /// become 2.5 to 5 times as large.
 const USUAL_RATIO: usize = 5;
@@ -156,55 +150,9 @@ fn read_all(
     }
 }
 
-/// Compresses an answer, unless that does not pay: then it is identity, whatever was asked for.
-pub(super) fn deflate(encoding: Encoding, answer: Bytes) -> (Encoding, Bytes) {
-    if encoding == Encoding::Identity || answer.len() < WORTH_COMPRESSING {
-        return (Encoding::Identity, answer);
-    }
-    // What does not fit is no smaller than the answer.
-    let mut compressed = Vec::with_capacity(answer.len());
-    if encoding == Encoding::Gzip {
-        compressed.extend_from_slice(&GZIP_HEAD);
-    }
-    if !raw_deflate(&answer, &mut compressed) {
-        return (Encoding::Identity, answer);
-    }
-    if encoding == Encoding::Gzip {
-        let mut crc = Crc::new();
-        crc.update(&answer);
-        compressed.extend_from_slice(&crc.sum().to_le_bytes());
-        compressed.extend_from_slice(&crc.amount().to_le_bytes());
-    }
-    if compressed.len() < answer.len() {
-        (encoding, compressed.into())
-    } else {
-        (Encoding::Identity, answer)
-    }
-}
-
-/// Whether all of it fitted into the room that `compressed` has.
-fn raw_deflate(answer: &[u8], compressed: &mut Vec<u8>) -> bool {
-    thread_local! {
-        /// A compressor is a quarter of a megabyte, too much to be allocated and cleared for each
-        /// answer.
-        static COMPRESSOR: RefCell<Compress> =
-            RefCell::new(Compress::new(Compression::fast(), false));
-    }
-    COMPRESSOR.with_borrow_mut(|compressor| {
-        compressor.reset();
-        let end = compressor.compress_vec(answer, compressed, FlushCompress::Finish);
-        let whole = matches!(end, Ok(Status::StreamEnd));
-        if !whole {
-            // A reset does not take back what a stream that was given up has left behind: the next
-            // answer would be spoilt by it, or end in a panic.
-            *compressor = Compress::new(Compression::fast(), false);
-        }
-        whole
-    })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::compress::deflate;
     use super::*;
 
     fn header(text: &'static str) -> HeaderValue {
@@ -225,35 +173,6 @@ mod tests {
             assert_eq!(used, encoding);
             assert!(compressed.len() < text.len() / 10);
             assert_eq!(inflate_all(encoding, compressed, text.len()).expect("inflates"), text);
-        }
-    }
-
-    #[test]
-    fn what_does_not_shrink_is_sent_as_it_is() {
-        let mut state = 1_u64;
-        let noise = std::iter::repeat_with(|| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        });
-        let noise: Bytes = noise.take(10_000).collect();
-        assert_eq!(deflate(Encoding::Gzip, noise.clone()), (Encoding::Identity, noise));
-    }
-
-    #[test]
-    fn one_that_did_not_shrink_spoils_no_later_one() {
-        let mut random = fastrand::Rng::with_seed(1);
-        for _ in 0..50 {
-            let size = random.usize(600..60_000);
-            let noise: Bytes = std::iter::repeat_with(|| random.u8(..)).take(size).collect();
-            let digits: Bytes = hex::encode(&noise[..size.min(700)]).into();
-            let text = Bytes::from("static int a;\n".repeat(size / 14));
-            for answer in [noise, digits, text] {
-                for encoding in [Encoding::Gzip, Encoding::Deflate] {
-                    let (used, sent) = deflate(encoding, answer.clone());
-                    let read = inflate_all(used, sent, answer.len()).expect("inflates");
-                    assert!(read == answer, "{} bytes by {used:?}", answer.len());
-                }
-            }
         }
     }
 

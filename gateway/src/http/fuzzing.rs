@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use http::HeaderValue;
 
-use super::encoding::{Encoding, deflate, inflate};
+use super::compress::deflate;
+use super::encoding::{Encoding, inflate};
 
 /// What a body may inflate to here.
 const MAX: usize = 1 << 16;

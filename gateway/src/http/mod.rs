@@ -1,6 +1,6 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
-//! [`body`] reads a body, [`encoding`] decompresses and compresses, [`weight`] tells what a message will
+//! [`body`] reads a body, [`encoding`] decompresses it, [`compress`] compresses answers, [`weight`] tells what a message will
 //! take, [`handlers`] are the routes, [`watched`] has what comes of each noted,
 //! [`respond`] makes answers, [`answer_body`] hands them on, [`connection`] serves one accepted connection, whose [`activity`] says
 //! when it may end and whose client is spared delays by [`quick_ack`].
@@ -8,6 +8,7 @@
 mod activity;
 mod answer_body;
 mod body;
+mod compress;
 pub(crate) mod connection;
 mod encoding;
 #[cfg(fuzzing)]

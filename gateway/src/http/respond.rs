@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use prost::Message;
 
 use super::answer_body::AnswerBody;
-use super::encoding::{Encoding, deflate};
+use super::compress::deflate;
+use super::encoding::Encoding;
 use crate::identity::Denied;
 
 /// The client takes how it may compress its next requests from each 200; without this it stops.

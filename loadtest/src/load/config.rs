@@ -82,8 +82,8 @@ pub struct LoadConfig {
     pub exec_root: Option<String>,
     /// Platform dimensions besides `os:linux`.
     pub dimensions: Vec<String>,
-    /// The server's process, if it runs on this machine and its cost is to be told.
-    pub server_pid: Option<u32>,
+    /// The server's processes, if they run on this machine and their cost is to be told.
+    pub server_pids: Vec<u32>,
     /// Where the sources are made; else where temporary files go.
     pub dir: Option<PathBuf>,
 }

@@ -5,8 +5,8 @@
 //! of, put together in `material` and made known to the server by `prepare`; `supply` makes them ahead and
 //! lets them go in time; `loops` send them, `sender` one of them to its end, `again` with what the server
 //! lacks; `checked` judges its answer and makes it a `sample`, `measured` counts it, with `latencies`,
-//! `series` and `timing` for the parts; `watch` tells of it and `server_process` of what the server costs.
-//! [`run()`] is all of it together. [`recording`] is of real requests instead of made ones.
+//! `series` and `timing` for the parts; `watch` tells of it, `server_process` of what the server costs, and
+//! `watched` makes a report of both. [`run()`] is all of it together. [`recording`] is of real requests instead of made ones.
 
 mod again;
 mod arrivals;
@@ -29,6 +29,7 @@ mod supply;
 mod template;
 mod timing;
 mod watch;
+mod watched;
 mod way;
 mod workload;
 

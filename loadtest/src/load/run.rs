@@ -6,12 +6,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::arrivals::Rate;
 use super::config::{LoadConfig, Pace};
 use super::material::Making;
-use super::server_process::{ServerProcess, own_cpu_ms};
-use super::watch::{Progress, watch};
+use super::watch::{Progress, begin};
+use super::watched::Watched;
 use super::{loops, prepare, supply};
 use crate::error::Result;
-use crate::lock::lock;
-use crate::report::{LoadReport, thousandths};
+use crate::report::LoadReport;
 
 /// Measures as set, or until `stop`: then what is under way is given up and not counted. `told` hears
 /// every second how it is going.
@@ -30,7 +29,7 @@ pub async fn run(
     let mut prepared = prepare::material(config, &say).await?;
     say("sending known requests");
     prepare::acquaint(config, &mut prepared, &config.sender(), &making).await?;
-    let server = config.server_pid.map(ServerProcess::watch).transpose()?;
+    let server = begin(&config.server_pids)?;
 
     let sender = Arc::new(config.sender());
     let material = Arc::clone(&prepared.material);
@@ -46,22 +45,9 @@ pub async fn run(
             }
         }
     };
-    let mut watched = server;
-    let (pid, own) = (config.server_pid, own_cpu_ms());
-    tokio::select! {
-        ended = sending => ended?,
-        () = watch(&sender, config.warmup, pid, &mut watched, &told) => {}
-        () = stop => lock(&sender.measured).stop(sender.start.elapsed()),
-    }
-    let measured = lock(&sender.measured);
-    let mut report = measured.report(config.settings());
-    let own = own_cpu_ms().saturating_sub(own) as f64 / 1e3;
-    report.generator.cores = thousandths(own / sender.start.elapsed().as_secs_f64());
-    if let Some(mut server) = watched {
-        server.sample(sender.start.elapsed().saturating_sub(config.warmup));
-        report.server = Some(server.report(measured.requests()));
-    }
-    Ok(report)
+    let watched =
+        Watched { sender: &sender, warmup: config.warmup, pids: &config.server_pids, server };
+    watched.until(sending, stop, &told, config.settings()).await
 }
 
 /// Of this run and no other.

@@ -1,4 +1,4 @@
-//! What the server's process costs, as its kernel counts it: only where it runs on this machine.
+//! What the server's processes cost, as their kernel counts it: only where they run on this machine.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ const MILLIS_A_TICK: u64 = 10;
 /// Fields of that file before the user's and the system's time, counted after the name.
 const BEFORE_TIMES: usize = 11;
 
-/// A process as it was at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Processes as they were at a moment, all together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     /// Of all its threads, since it began.
     pub(crate) cpu_ms: u64,
     /// In memory now.
     pub(crate) resident: u64,
-    /// The most that ever was.
+    /// The most that ever was; of several, not at one time.
     pub(crate) peak: u64,
 }
 
-/// The process of a server, watched from second to second.
+/// The process of a server, or all those of a cluster, watched from second to second.
 #[derive(Debug)]
-pub(crate) struct ServerProcess {
-    pid: u32,
+pub(crate) struct ServerProcesses {
+    pids: Vec<u32>,
     first: Usage,
     /// Since the watch began, with the usage then.
     samples: Vec<(Duration, Usage)>,
@@ -35,18 +35,18 @@ pub(crate) fn own_cpu_ms() -> u64 {
     usage(std::process::id()).map_or(0, |usage| usage.cpu_ms)
 }
 
-impl ServerProcess {
+impl ServerProcesses {
     /// Begins to watch.
     ///
     /// # Errors
     /// Names the flag when there is no such process.
-    pub(crate) fn watch(pid: u32) -> Result<Self> {
-        Ok(Self { pid, first: usage(pid)?, samples: Vec::new() })
+    pub(crate) fn watch(pids: &[u32]) -> Result<Self> {
+        Ok(Self { pids: pids.to_vec(), first: usage_of_all(pids)?, samples: Vec::new() })
     }
 
     /// Looks once more. A process that is gone leaves what was seen before.
     pub(crate) fn sample(&mut self, at: Duration) {
-        if let Ok(usage) = usage(self.pid) {
+        if let Ok(usage) = usage_of_all(&self.pids) {
             self.samples.push((at, usage));
         }
     }
@@ -72,7 +72,7 @@ impl ServerProcess {
             before = (*at, *usage);
         }
         ServerReport {
-            pid: self.pid,
+            pids: self.pids.clone(),
             cpu_ms,
             cpu_ms_a_request: thousandths(cpu_ms as f64 / requests.max(1) as f64),
             resident_bytes: last.resident,
@@ -80,6 +80,17 @@ impl ServerProcess {
             series,
         }
     }
+}
+
+fn usage_of_all(pids: &[u32]) -> Result<Usage> {
+    pids.iter().try_fold(Usage::default(), |sum, pid| {
+        let Usage { cpu_ms, resident, peak } = usage(*pid)?;
+        Ok(Usage {
+            cpu_ms: sum.cpu_ms + cpu_ms,
+            resident: sum.resident + resident,
+            peak: sum.peak + peak,
+        })
+    })
 }
 
 fn usage(pid: u32) -> Result<Usage> {
@@ -127,7 +138,8 @@ mod tests {
     fn a_process_is_told_by_its_second_and_a_request() {
         let usage = |cpu_ms, resident, peak| Usage { cpu_ms, resident, peak };
         let second = Duration::from_secs(1);
-        let mut process = ServerProcess { pid: 1, first: usage(1000, 10, 90), samples: Vec::new() };
+        let first = usage(1000, 10, 90);
+        let mut process = ServerProcesses { pids: vec![1], first, samples: Vec::new() };
         process.samples = vec![(second, usage(1500, 70, 90)), (2 * second, usage(1600, 20, 90))];
         let report = process.report(300);
         assert_eq!((report.cpu_ms, report.resident_bytes), (600, 20));
@@ -141,10 +153,14 @@ mod tests {
 
     #[test]
     fn this_process_can_be_watched_and_no_other_number() {
-        let mut process = ServerProcess::watch(std::process::id()).expect("this one runs");
+        let own = std::process::id();
+        let mut process = ServerProcesses::watch(&[own]).expect("this one runs");
         process.sample(Duration::from_secs(1));
-        assert!(process.report(1).resident_bytes > 0);
-        let error = ServerProcess::watch(u32::MAX).expect_err("no process");
+        let resident = process.report(1).resident_bytes;
+        assert!(resident > 0);
+        let twice = ServerProcesses::watch(&[own, own]).expect("this one runs");
+        assert!(twice.first.resident > resident * 3 / 2, "{twice:?}");
+        let error = ServerProcesses::watch(&[own, u32::MAX]).expect_err("no process");
         assert!(error.to_string().starts_with("--server-pid: "), "{error}");
     }
 }

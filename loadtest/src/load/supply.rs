@@ -49,6 +49,22 @@ pub(crate) fn make(
     taken
 }
 
+/// Hands these over as they are taken.
+pub(crate) fn give(
+    requests: impl Iterator<Item = Request> + Send + 'static,
+) -> mpsc::Receiver<Result<Request>> {
+    let (made, taken) = mpsc::channel(AHEAD);
+    // It ends after the last of them, or when the other end is dropped.
+    tokio::task::spawn_blocking(move || {
+        for request in requests {
+            if made.blocking_send(Ok(request)).is_err() {
+                return;
+            }
+        }
+    });
+    taken
+}
+
 /// Hands each request over when it is due; times count from `start`, and end at `end`.
 pub(crate) fn pace(
     mut requests: mpsc::Receiver<Result<Request>>,

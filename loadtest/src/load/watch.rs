@@ -1,4 +1,4 @@
-//! Tells every second how a run is going, and looks at the server's process.
+//! Tells every second how a run is going, and looks at the server's processes.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -7,7 +7,8 @@ use tokio::time::MissedTickBehavior;
 
 use super::latencies::Latencies;
 use super::sender::Sender;
-use super::server_process::ServerProcess;
+use super::server_process::ServerProcesses;
+use crate::error::Result;
 use crate::lock::lock;
 
 /// How a run is going.
@@ -39,12 +40,20 @@ pub enum Progress {
     },
 }
 
+/// Begins to look at these processes, if they are any.
+///
+/// # Errors
+/// Names the flag when there is no such process.
+pub(crate) fn begin(pids: &[u32]) -> Result<Option<ServerProcesses>> {
+    (!pids.is_empty()).then(|| ServerProcesses::watch(pids)).transpose()
+}
+
 /// Looks every second, without end.
 pub(crate) async fn watch(
     sender: &Sender,
     warmup: Duration,
-    pid: Option<u32>,
-    server: &mut Option<ServerProcess>,
+    pids: &[u32],
+    server: &mut Option<ServerProcesses>,
     told: &impl Fn(Progress),
 ) {
     let mut before = 0;
@@ -61,7 +70,7 @@ pub(crate) async fn watch(
         if !began {
             began = true;
             // What the warm-up cost is none of the run's.
-            *server = pid.and_then(|pid| ServerProcess::watch(pid).ok());
+            *server = begin(pids).ok().flatten();
             continue;
         }
         if let Some(server) = server {

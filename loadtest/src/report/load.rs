@@ -112,12 +112,12 @@ pub struct StageReport {
     pub p99: f64,
 }
 
-/// A server's process during a run.
+/// A server's processes during a run, all together.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ServerReport {
     /// Which.
-    pub pid: u32,
+    pub pids: Vec<u32>,
     /// Time of all its threads, in the kernel's too.
     pub cpu_ms: u64,
     /// The same for one request.

@@ -10,4 +10,4 @@ mod tap;
 
 pub use file::Contents;
 pub use proxy::{RecordConfig, Recorder};
-pub use replay::{ReplayConfig, replay};
+pub use replay::{ReplayConfig, ReplayPace, replay};

@@ -1,4 +1,4 @@
-//! Sends what was recorded once more, at the pace at which it came or another.
+//! Sends what was recorded once more at the pace at which it came or another, or over and over.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -9,23 +9,44 @@ use goma_common::Digest;
 use goma_proto::api::exec_req::CachePolicy;
 use goma_proto::api::{ExecReq, FileBlob, LookupFileReq, StoreFileReq};
 use prost::Message;
-use tokio::sync::mpsc;
 
 use super::super::again::{Again, Known};
 use super::super::checked::Expect;
 use super::super::material::Request;
 use super::super::sample::Window;
-use super::super::server_process::own_cpu_ms;
 use super::super::template::pack;
-use super::super::watch::{Progress, watch};
+use super::super::watch::{Progress, begin};
+use super::super::watched::Watched;
 use super::super::way::Way;
 use super::super::workload::{Choice, Kind};
 use super::super::{loops, supply};
 use super::file::Recorded;
 use crate::client::blocking;
 use crate::error::{Error, Result};
-use crate::lock::lock;
-use crate::report::{LoadReport, SettingsReport, thousandths};
+use crate::report::{LoadReport, SettingsReport};
+
+/// When what was recorded is sent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReplayPace {
+    /// Once, each request when it came.
+    Recorded {
+        /// How many times faster than it came.
+        speed: f64,
+        /// Requests a second of what has no times: a client's dumps.
+        rate: f64,
+        /// More are not sent but counted as dropped.
+        max_in_flight: usize,
+    },
+    /// In rotation, in the order of the recording, by workers with a request under way at all times.
+    Rotation {
+        /// How many.
+        workers: usize,
+        /// What goes before and is not measured.
+        warmup: Duration,
+        /// What is measured.
+        duration: Duration,
+    },
+}
 
 /// What to send, and how.
 #[derive(Clone, Debug)]
@@ -34,14 +55,56 @@ pub struct ReplayConfig {
     pub way: Way,
     /// Of a recording, or of a client's dumps.
     pub dir: PathBuf,
-    /// How many times faster than it came.
-    pub speed: f64,
-    /// Requests a second of what has no times: a client's dumps.
-    pub rate: f64,
-    /// More are not sent but counted as dropped.
-    pub max_in_flight: usize,
-    /// The server's process, if it runs on this machine and its cost is to be told.
-    pub server_pid: Option<u32>,
+    /// When.
+    pub pace: ReplayPace,
+    /// The server's processes, if they run on this machine and their cost is to be told.
+    pub server_pids: Vec<u32>,
+}
+
+impl ReplayConfig {
+    fn check(&self) -> Result<()> {
+        let refuse = |flag, reason: &str| Err(Error::Config { flag, reason: reason.to_owned() });
+        match self.pace {
+            ReplayPace::Recorded { speed, rate, .. } => {
+                for (flag, figure) in [("--speed", speed), ("--rate", rate)] {
+                    if !(figure > 0.0 && figure.is_finite()) {
+                        return refuse(flag, "must be over 0");
+                    }
+                }
+            }
+            ReplayPace::Rotation { workers: 0, .. } => {
+                return refuse("--workers", "must be 1 or more");
+            }
+            ReplayPace::Rotation { duration: Duration::ZERO, .. } => {
+                return refuse("--duration", "must be over 0");
+            }
+            ReplayPace::Rotation { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn settings(&self, window: Window) -> SettingsReport {
+        let mut settings = SettingsReport {
+            server: self.way.url.clone(),
+            verb: "replay".to_owned(),
+            duration_s: window.duration.as_secs_f64(),
+            warmup_s: window.warmup.as_secs_f64(),
+            users: self.way.users().len(),
+            two_writes: self.way.two_writes,
+            compression: self.way.coding.is_some(),
+            timeout_s: self.way.timeout.as_secs_f64(),
+            ..Default::default()
+        };
+        match self.pace {
+            ReplayPace::Recorded { speed, rate, max_in_flight } => {
+                settings.rate = Some(rate);
+                settings.max_in_flight = Some(max_in_flight);
+                settings.speed = Some(speed);
+            }
+            ReplayPace::Rotation { workers, .. } => settings.workers = Some(workers),
+        }
+        settings
+    }
 }
 
 /// Sends all of it, or until `stop`. `told` hears every second how it is going.
@@ -53,53 +116,40 @@ pub async fn replay(
     stop: impl Future<Output = ()>,
     told: impl Fn(Progress),
 ) -> Result<LoadReport> {
-    let refuse = |flag, reason: String| Err(Error::Config { flag, reason });
-    for (flag, figure) in [("--speed", config.speed), ("--rate", config.rate)] {
-        if !(figure > 0.0 && figure.is_finite()) {
-            return refuse(flag, "must be over 0".to_owned());
-        }
-    }
+    config.check()?;
+    let server = begin(&config.server_pids)?;
     told(Progress::Preparing("reading what was recorded".to_owned()));
     let reading = config.clone();
     let due = blocking(move || requests(&reading)).await?;
     let Some(last) = due.last().map(|(at, _)| *at) else {
-        return refuse("DIR", format!("{} holds no requests", config.dir.display()));
+        let reason = format!("{} holds no requests", config.dir.display());
+        return Err(Error::Config { flag: "DIR", reason });
     };
-    let window = Window { warmup: Duration::ZERO, duration: last + Duration::from_millis(1) };
+    let window = match config.pace {
+        ReplayPace::Recorded { .. } => {
+            Window { warmup: Duration::ZERO, duration: last + Duration::from_millis(1) }
+        }
+        ReplayPace::Rotation { warmup, duration, .. } => Window { warmup, duration },
+    };
     let sender = Arc::new(config.way.sender(window, 1));
-    let (times, requests): (Vec<_>, Vec<_>) = due.into_iter().unzip();
-    let (made, taken) = mpsc::channel(requests.len());
-    for request in requests {
-        made.try_send(Ok(request)).map_err(|error| Error::member("a queue", error))?;
-    }
-    let due = supply::pace(taken, times.into_iter(), sender.start, window.end());
-    let (mut server, own) = (None, own_cpu_ms());
-    tokio::select! {
-        ended = loops::open(&sender, due, config.max_in_flight) => ended?,
-        () = watch(&sender, Duration::ZERO, config.server_pid, &mut server, &told) => {}
-        () = stop => lock(&sender.measured).stop(sender.start.elapsed()),
-    }
-    let measured = lock(&sender.measured);
-    let mut report = measured.report(SettingsReport {
-        server: config.way.url.clone(),
-        verb: "replay".to_owned(),
-        rate: Some(config.rate),
-        max_in_flight: Some(config.max_in_flight),
-        duration_s: window.duration.as_secs_f64(),
-        users: config.way.users().len(),
-        two_writes: config.way.two_writes,
-        compression: config.way.coding.is_some(),
-        timeout_s: config.way.timeout.as_secs_f64(),
-        speed: Some(config.speed),
-        ..Default::default()
-    });
-    let own = own_cpu_ms().saturating_sub(own) as f64 / 1e3;
-    report.generator.cores = thousandths(own / sender.start.elapsed().as_secs_f64());
-    if let Some(mut server) = server {
-        server.sample(sender.start.elapsed());
-        report.server = Some(server.report(measured.requests()));
-    }
-    Ok(report)
+    let sending = async {
+        match config.pace {
+            ReplayPace::Recorded { max_in_flight, .. } => {
+                let (times, requests): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+                let requests = supply::give(requests.into_iter());
+                let due = supply::pace(requests, times.into_iter(), sender.start, window.end());
+                loops::open(&sender, due, max_in_flight).await
+            }
+            ReplayPace::Rotation { workers, .. } => {
+                let requests: Vec<_> = due.into_iter().map(|(_, request)| request).collect();
+                let requests = supply::give(requests.into_iter().cycle());
+                loops::closed(&sender, requests, workers, window.end()).await
+            }
+        }
+    };
+    let pids = &config.server_pids;
+    let watched = Watched { sender: &sender, warmup: window.warmup, pids, server };
+    watched.until(sending, stop, &told, config.settings(window)).await
 }
 
 /// All requests with their times, sorted by these.
@@ -110,9 +160,12 @@ fn requests(config: &ReplayConfig) -> Result<Vec<(Duration, Request)>> {
     let users = config.way.users().len();
     let mut due = Vec::with_capacity(recorded.len());
     for (number, recorded) in recorded.into_iter().enumerate() {
-        let at = match recorded.at {
-            Some(at) => at.div_f64(config.speed),
-            None => Duration::from_secs_f64(number as f64 / config.rate),
+        let at = match (config.pace, recorded.at) {
+            (ReplayPace::Rotation { .. }, at) => at.unwrap_or_default(),
+            (ReplayPace::Recorded { speed, .. }, Some(at)) => at.div_f64(speed),
+            (ReplayPace::Recorded { rate, .. }, None) => {
+                Duration::from_secs_f64(number as f64 / rate)
+            }
         };
         let user = number % users;
         let number = number as u64;

@@ -59,6 +59,10 @@ test:
 test-unit *FILTER: install
     GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" cargo test --workspace --locked {{ FILTER }}
 
+# Steady load on a cluster for so many seconds: it may not grow
+soak SECONDS="3600": install
+    .ci/acceptance/load --soak {{ SECONDS }}
+
 # Real projects in debug builds, by absolute names and out of their trees, each object against a local one
 debug-builds *ARGS: install
     .ci/debug-builds {{ ARGS }}

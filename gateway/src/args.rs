@@ -109,6 +109,9 @@ struct LimitArgs {
     /// Bytes of files in answers at once, fetched or not yet read by their clients; further ones wait
     #[arg(long, env = "GOMA_GATEWAY_MAX_ANSWER_BYTES", default_value_t = 512 << 20, value_name = "BYTES")]
     max_answer_bytes: usize,
+    /// Bytes of compressed answers kept for others who get the same; 0 compresses each anew
+    #[arg(long, env = "GOMA_GATEWAY_MAX_PACKED_BYTES", default_value_t = 64 << 20, value_name = "BYTES")]
+    max_packed_bytes: usize,
     /// Requests of one user served at once, where users are told apart; more of his wait, and take no
     /// room from others
     #[arg(long, env = "GOMA_GATEWAY_MAX_USER_REQUESTS", default_value_t = 1024, value_name = "N")]
@@ -216,6 +219,7 @@ impl GatewayArgs {
             },
             max_inflight_bytes: self.limits.max_inflight_bytes,
             max_answer_bytes: self.limits.max_answer_bytes,
+            max_packed_bytes: self.limits.max_packed_bytes,
             max_user_requests: self.limits.max_user_requests,
             max_inline_output: self.limits.max_inline_output,
             ..GatewayConfig::default()

@@ -33,6 +33,8 @@ pub struct GatewayConfig {
     pub max_inflight_bytes: usize,
     /// Bytes of files in answers that are fetched or written at once; more are waited for.
     pub max_answer_bytes: usize,
+    /// Compressed answers that are kept for others who get the same, in bytes; 0 keeps none.
+    pub max_packed_bytes: usize,
     /// Requests under way at once; more wait unread.
     pub max_inflight: usize,
     /// Requests of one user under way at once; more of his wait unread.
@@ -87,6 +89,7 @@ impl Default for GatewayConfig {
             max_inflated: 256 << 20,
             max_inflight_bytes: 1 << 30,
             max_answer_bytes: 512 << 20,
+            max_packed_bytes: 64 << 20,
             max_inflight: 4096,
             max_user_requests: 1024,
             admission_wait: Duration::from_secs(30),

@@ -16,6 +16,7 @@ use crate::admission::Admission;
 use crate::answer::Described;
 use crate::config::GatewayConfig;
 use crate::files::Files;
+use crate::http::packed::PackedAnswers;
 use crate::identity::{Caller, Identity};
 use crate::place::Place;
 use crate::platforms::Platform;
@@ -41,6 +42,7 @@ pub struct Gateway {
     pub(crate) told: String,
     pub(crate) shards: Arc<dyn Shards>,
     pub(crate) status: Status,
+    pub(crate) packed: Arc<PackedAnswers>,
     pub(crate) drain: Drain,
     /// Requests that were refused before they were read.
     refused: AtomicU64,
@@ -84,6 +86,7 @@ impl Gateway {
             shards,
             status: Status::default(),
             drain,
+            packed: Arc::new(PackedAnswers::new(config.max_packed_bytes)),
             config,
             refused: AtomicU64::new(0),
             health: Mutex::default(),

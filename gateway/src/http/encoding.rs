@@ -11,8 +11,8 @@ use goma_common::{Code, Error, Result};
 use http::HeaderValue;
 
 /// How a body is coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Encoding {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Encoding {
     Identity,
     Gzip,
     Deflate,

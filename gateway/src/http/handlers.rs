@@ -180,7 +180,7 @@ where
         Ok((answer, room)) => {
             end(End::Done);
             let kept = (entered, room);
-            stage("answer", respond::message(answer, &head.headers, kept)).await
+            stage("answer", respond::message(&gateway.packed, answer, &head.headers, kept)).await
         }
         Err(error) => {
             end(End::Failed(error.to_string()));

@@ -1,6 +1,7 @@
 //! Answers in the form that the stock client expects.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -10,8 +11,8 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use prost::Message;
 
 use super::answer_body::AnswerBody;
-use super::compress::deflate;
 use super::encoding::Encoding;
+use super::packed::PackedAnswers;
 use crate::identity::Denied;
 
 /// The client takes how it may compress its next requests from each 200; without this it stops.
@@ -23,6 +24,7 @@ const COMPRESS_INLINE: usize = 256 << 10;
 
 /// A message, compressed as the request's headers allow; `kept` is, until it has been written.
 pub(super) async fn message(
+    packed: &Arc<PackedAnswers>,
     message: impl Message,
     request: &HeaderMap,
     kept: impl Send + Unpin + 'static,
@@ -30,10 +32,10 @@ pub(super) async fn message(
     let encoding = Encoding::for_answer(request.get(ACCEPT_ENCODING));
     let answer = Bytes::from(message.encode_to_vec());
     let (encoding, answer) = if answer.len() <= COMPRESS_INLINE {
-        deflate(encoding, answer)
+        packed.pack(encoding, answer)
     } else {
-        let plain = answer.clone();
-        tokio::task::spawn_blocking(move || deflate(encoding, plain))
+        let (packed, plain) = (Arc::clone(packed), answer.clone());
+        tokio::task::spawn_blocking(move || packed.pack(encoding, plain))
             .await
             .unwrap_or((Encoding::Identity, answer))
     };

@@ -130,6 +130,10 @@ regressions MODE="--against": install
 projects:
     .ci/projects
 
+# How long a newcomer takes from a clone to a compile's trace on screen; with a DIRECTORY of programs without the build
+newcomer *DIRECTORY: install
+    .ci/newcomer {{ DIRECTORY }}
+
 # Start buildbox-casd in the foreground, a Remote Execution server that is not ours
 casd PORT="8980" CACHE="target/casd": install
     .ci/casd {{ PORT }} {{ CACHE }}

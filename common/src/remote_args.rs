@@ -147,6 +147,7 @@ impl RemoteArgs {
     pub fn config(&self) -> Result<RemoteConfig> {
         let address = Address::Network(self.addresses()?);
         Ok(RemoteConfig {
+            name: self.told(),
             tls: self.tls()?,
             credentials: self.credentials.open(self.may_send_credentials())?,
             tries: self.tries(),
@@ -231,6 +232,7 @@ mod tests {
         let config = args.config().expect("no file to read");
         assert!(config.tls.is_some());
         assert_eq!((config.instance.as_str(), config.tries), ("main", 5));
+        assert_eq!(config.name, args.told(), "metrics of calls and of rings call it the same");
         let named = parse("x --remoteexec-addr 10.0.0.1:8980 --backend-name farm");
         assert_eq!(named.told(), "farm instance ");
     }

@@ -32,7 +32,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         stages: seconds("goma_stage", "Stages of requests"),
         under_way: meter()
             .i64_up_down_counter("goma_requests_under_way")
-            .with_description("Requests that wait for room or are served")
+            .with_description("Requests that wait for room, arrive or are served")
             .build(),
         received: bytes("goma_request_body", "Bodies of requests, as sent"),
         sent: bytes("goma_answer_body", "Bodies of answers, as sent"),
@@ -77,20 +77,42 @@ pub(crate) fn ended(ended: &Ended) {
     }
 }
 
+/// The trace of a request is sent, and stands for others that took as long.
+pub(crate) fn is_traced(ended: &Ended) {
+    if let Some(trace) = &ended.told.trace {
+        let which = [("kind", ended.kind.name()), ("outcome", ended.told.end.name())];
+        metrics::exemplar("goma_request_seconds", &which, ended.took.as_secs_f64(), trace);
+    }
+}
+
 /// A request under way, counted until this is dropped.
 pub(crate) struct UnderWay(&'static str);
 
 impl UnderWay {
-    /// One that waits for room, or whose body is on its way.
+    /// One that waits for room.
     pub(crate) fn waiting() -> Self {
         Self::count("waiting", 1);
         Self("waiting")
     }
 
+    /// There is room for its body, which is on its way: how long that takes is the client's line's.
+    pub(crate) fn arrives(&mut self) {
+        self.turn("arriving");
+    }
+
+    /// It waits for room again, to be worked on.
+    pub(crate) fn waits(&mut self) {
+        self.turn("waiting");
+    }
+
     /// It is worked on from now on.
     pub(crate) fn is_served(&mut self) {
-        Self::count(std::mem::replace(&mut self.0, "served"), -1);
-        Self::count(self.0, 1);
+        self.turn("served");
+    }
+
+    fn turn(&mut self, state: &'static str) {
+        Self::count(std::mem::replace(&mut self.0, state), -1);
+        Self::count(state, 1);
     }
 
     fn count(state: &'static str, change: i64) {

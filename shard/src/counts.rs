@@ -82,6 +82,12 @@ impl Counts {
         BREAKER.record(u64::from(is_open), &[]);
     }
 
+    /// The shard of that name is in this process: by it one finds its other metrics, which are the process's.
+    pub(crate) fn shard(name: &str) {
+        metrics::gauge("goma_shard_info", "Which shard this is; always 1")
+            .record(1, &[KeyValue::new("shard", name.to_owned())]);
+    }
+
     /// All sums by name, without what their names have in common.
     pub(crate) fn sums(&self) -> BTreeMap<String, u64> {
         let name = |name: &str| name.trim_start_matches("goma_shard_").to_owned();

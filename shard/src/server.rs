@@ -23,6 +23,7 @@ use tonic::transport::Server;
 
 use crate::args::{Admin, Cli, Command, ShardArgs};
 use crate::bump_epoch::bump_epoch;
+use crate::counts::Counts;
 use crate::facts::{Facts, Memory, Redis};
 use crate::local::LocalShard;
 use crate::port;
@@ -142,6 +143,7 @@ async fn run_shard(args: ShardArgs) -> Result<(), Failure> {
         admin::Admin::bind(&args.admin, SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN))).await?;
     let shard = LocalShard::start(args.config(), facts.clone(), backend).map_err(Failure::start)?;
     let shard = Arc::new(shard);
+    Counts::shard(args.name.as_deref().unwrap_or_default());
     let _admin = admin.serve(pages(args.name.clone().unwrap_or_default(), shard.clone()));
     let served = Served {
         name: args.name.unwrap_or_default(),

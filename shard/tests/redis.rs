@@ -227,6 +227,10 @@ async fn a_wrong_password_is_an_error_without_the_password() {
     wrong.password = Some("wr0ng-secret".to_owned());
     let error = Redis::new(&wrong).expect("a URL").epoch().await.expect_err("refused");
     assert!(!error.message.contains("wr0ng-secret"), "{error}");
+    assert!(error.message.contains("by --redis-password-file"), "what to do is said: {error}");
+    let nobody = Redis::new(&config(vec![redis.url()])).expect("a URL");
+    let error = nobody.epoch().await.expect_err("it wants a password");
+    assert!(error.message.contains("by --redis-password-file"), "what to do is said: {error}");
     let mut right = config(vec![redis.url()]);
     right.password = Some("right".to_owned());
     Redis::new(&right).expect("a URL").epoch().await.expect("let in");

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -23,8 +23,11 @@ use crate::telemetry::{self, metrics};
 
 pub use args::{AdminArgs, AdminListen};
 
-/// The format that Prometheus reads.
+/// The format that Prometheus always read.
 const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+/// The one that it asks for.
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 /// Bytes of a filter of logs.
 const MAX_BODY: usize = 4 << 10;
 
@@ -95,9 +98,14 @@ fn app(pages: Router) -> Router {
         .layer(from_fn(host::is_ours))
 }
 
-async fn prometheus() -> Response {
+async fn prometheus(headers: HeaderMap) -> Response {
+    let vary = (VARY, HeaderValue::from_name(ACCEPT));
+    let accepted = headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    if accepted.is_some_and(|accepted| accepted.contains("application/openmetrics-text")) {
+        return ([(CONTENT_TYPE, OPEN_METRICS), vary], metrics::open_metrics()).into_response();
+    }
     match metrics::text() {
-        Ok(text) => ([(CONTENT_TYPE, METRICS)], text).into_response(),
+        Ok(text) => ([(CONTENT_TYPE, METRICS), vary], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error).into_response(),
     }
 }

@@ -1,7 +1,8 @@
 //! One call to a backend as others see it: a span of its request's trace, counts, and words to the
 //! backend about what it is for.
 
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 use http::{HeaderMap, Request};
@@ -33,24 +34,42 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     }
 });
 
-/// Counts that a call is made once more.
-pub(super) fn count_retry(method: &'static str) {
-    METRICS.retries.add(1, &[KeyValue::new("method", method)]);
+/// Counts that a call to a backend is made once more.
+pub(super) fn count_retry(method: &'static str, backend: Arc<str>) {
+    METRICS.retries.add(1, &[KeyValue::new("method", method), KeyValue::new("backend", backend)]);
+}
+
+/// Comes with an answer, in its extensions: by it the reader says that it was told all there is, and
+/// the call went well, though the stream goes on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mark(Arc<AtomicBool>);
+
+impl Mark {
+    /// All was told.
+    pub(super) fn told(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// A call under way. One that is dropped was given up, or, once its answer had begun, is not wanted to its
-/// end: an execution that has told its result.
+/// end.
 pub(super) struct Call {
     span: Span,
     method: String,
+    backend: Arc<str>,
+    mark: Mark,
     began: Instant,
     is_answered: bool,
     is_over: bool,
 }
 
 impl Call {
-    /// Begins with a request as gRPC makes them, and tells it what it is for.
-    pub(super) fn begin<B>(request: &mut Request<B>) -> Self {
+    /// Begins with a request as gRPC makes them to the backend of that name, and tells it what it is for.
+    pub(super) fn begin<B>(request: &mut Request<B>, backend: Arc<str>) -> Self {
         let (service, method) = names(request.uri().path());
         // Probes and refreshes are nobody's requests, and would each be a trace of one call.
         let span = match Span::current().is_none() {
@@ -61,7 +80,13 @@ impl Call {
         METRICS.under_way.add(1, &[]);
         span.in_scope(|| trace_context::carry(request.headers_mut()));
         invocation::tell(request.headers_mut());
-        Self { span, method, began: Instant::now(), is_answered: false, is_over: false }
+        let (mark, began) = (Mark::default(), Instant::now());
+        Self { span, method, backend, mark, began, is_answered: false, is_over: false }
+    }
+
+    /// By which its reader says that it was told all.
+    pub(super) fn mark(&self) -> Mark {
+        self.mark.clone()
     }
 
     /// What is done within this is done for the call.
@@ -90,6 +115,7 @@ impl Call {
         let told = [
             KeyValue::new("method", std::mem::take(&mut self.method)),
             KeyValue::new("code", name),
+            KeyValue::new("backend", self.backend.clone()),
         ];
         METRICS.took.record(self.began.elapsed().as_secs_f64(), &told);
         self.span.record("rpc.grpc.status_code", code as i32);
@@ -104,6 +130,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         match self.is_answered {
+            true if self.mark.is_told() => self.end(Code::Ok),
             true => self.end_as(Code::Ok, "LEFT"),
             false => self.end(Code::Cancelled),
         }

@@ -62,8 +62,9 @@ pub fn connect(config: &RemoteConfig) -> Result<Backend> {
     let other = Grpc { calls: lane_to(config, &equals)?, ..grpc.clone() };
     let grpc = Arc::new(grpc);
     let hedged = Hedged::new(grpc.clone(), Arc::new(other), config.hedge, budget.clone());
+    let name = config.name.as_str().into();
     let retrying =
-        Retrying::new(Arc::new(hedged), grpc.clone(), limits.clone(), config.tries, guard());
+        Retrying::new(name, Arc::new(hedged), grpc.clone(), limits.clone(), config.tries, guard());
     let retrying = Arc::new(retrying);
     Ok(Backend {
         cas: retrying.clone(),
@@ -92,6 +93,7 @@ fn equals(config: &RemoteConfig) -> Arc<Equals> {
 fn lane_to(config: &RemoteConfig, equals: &Arc<Equals>) -> Result<Lane> {
     let opened = config.clone();
     Lane::new(LaneConfig {
+        backend: config.name.as_str().into(),
         open: Box::new(move |to| channel(&opened, to)),
         equals: equals.clone(),
         streams: config.streams,

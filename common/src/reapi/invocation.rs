@@ -4,7 +4,7 @@
 //! It belongs to the task that makes the calls, as an account does; calls that are made for many requests
 //! at once tell the name of the tool alone. No part of an action depends on it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -19,8 +19,19 @@ const METADATA: HeaderName =
 /// Bytes of a word of a client.
 const MOST: usize = 256;
 
+/// What calls tell that are nobody's in particular.
+static NOBODY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    encoded(&RequestMetadata { tool_details: Some(tool()), ..Default::default() })
+});
+
 tokio::task_local! {
-    static INVOCATION: Arc<Invocation>;
+    static INVOCATION: Arc<Told>;
+}
+
+/// An invocation and what it is told by, made once its action is known.
+struct Told {
+    invocation: Arc<Invocation>,
+    header: OnceLock<HeaderValue>,
 }
 
 /// One compile of a build.
@@ -38,23 +49,35 @@ pub struct Invocation {
 
 /// Does something whose calls to a backend are for that.
 pub async fn with_invocation<F: Future>(invocation: Arc<Invocation>, work: F) -> F::Output {
-    INVOCATION.scope(invocation, work).await
+    let told = Told { invocation, header: OnceLock::new() };
+    INVOCATION.scope(Arc::new(told), work).await
 }
 
 /// From now on this task's calls are for this action.
 pub fn is_for(action: Digest) {
-    let _ = INVOCATION.try_with(|invocation| invocation.action.set(action));
+    let _ = INVOCATION.try_with(|told| told.invocation.action.set(action));
 }
 
 /// Tells a call what it is for.
 pub(super) fn tell(headers: &mut HeaderMap) {
-    let metadata = INVOCATION
-        .try_with(|invocation| metadata(invocation))
-        .unwrap_or_else(|_| RequestMetadata { tool_details: Some(tool()), ..Default::default() });
-    let encoded = STANDARD_NO_PAD.encode(metadata.encode_to_vec());
-    if let Ok(value) = HeaderValue::try_from(encoded) {
-        headers.insert(METADATA, value);
+    let value = INVOCATION.try_with(|told| told.value()).unwrap_or_else(|_| NOBODY.clone());
+    headers.insert(METADATA, value);
+}
+
+impl Told {
+    fn value(&self) -> HeaderValue {
+        let make = || encoded(&metadata(&self.invocation));
+        match self.invocation.action.get() {
+            Some(_) => self.header.get_or_init(make).clone(),
+            None => make(),
+        }
     }
+}
+
+fn encoded(metadata: &RequestMetadata) -> HeaderValue {
+    let text = STANDARD_NO_PAD.encode(metadata.encode_to_vec());
+    // Base64 is fit for a header.
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
 
 fn metadata(invocation: &Invocation) -> RequestMetadata {
@@ -106,6 +129,8 @@ mod tests {
         let metadata = with_invocation(Arc::new(invocation), async {
             assert_eq!(told().action_id, "");
             is_for(Digest::of(b"action"));
+            // Made the first time, told as it was the second.
+            assert_eq!(told(), told());
             told()
         });
         let metadata = metadata.await;

@@ -31,6 +31,8 @@ pub(super) type Open = dyn Fn(usize) -> Result<Channel> + Send + Sync;
 
 /// What a lane's connections have in common.
 pub(super) struct LaneConfig {
+    /// What the backend is called in metrics.
+    pub(super) backend: Arc<str>,
     pub(super) open: Box<Open>,
     /// Whom they lead to.
     pub(super) equals: Arc<Equals>,
@@ -142,7 +144,7 @@ impl Service<Request<tonic::body::Body>> for Lane {
                 request.headers_mut().extend(credentials.headers().await.map_err(told)?);
             }
             let mut connection = inner.pick().map_err(told)?;
-            let mut call = Call::begin(&mut request);
+            let mut call = Call::begin(&mut request, inner.config.backend.clone());
             let asked = inner.config.equals.ask(connection.to);
             let answered = async { connection.channel.ready().await?.call(request).await };
             let answered = answered.instrument(call.span().clone()).await;
@@ -154,7 +156,9 @@ impl Service<Request<tonic::body::Body>> for Lane {
                 Ok(response) => call.look_at(response.headers()),
                 Err(_) => call.end(Code::Unavailable),
             }
-            Ok(answered?.map(|body| Answer { body, call, _connection: connection }))
+            let mut response = answered?;
+            response.extensions_mut().insert(call.mark());
+            Ok(response.map(|body| Answer { body, call, _connection: connection }))
         })
     }
 }

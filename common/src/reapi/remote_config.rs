@@ -27,6 +27,8 @@ pub enum Address {
 /// How to reach a backend.
 #[derive(Clone, Debug)]
 pub struct RemoteConfig {
+    /// What it is called in metrics: few, and no secret.
+    pub name: String,
     /// Where it is.
     pub address: Address,
     /// REAPI instance name; empty is a name too.
@@ -53,7 +55,12 @@ impl RemoteConfig {
     /// A backend at this address, without TLS and credentials, each call tried five times.
     #[must_use]
     pub fn plain(address: Address, instance: impl Into<String>) -> Self {
+        let name = match &address {
+            Address::Network(names) => names.join(","),
+            Address::InProcess(_) => "embedded".to_owned(),
+        };
         Self {
+            name,
             address,
             instance: instance.into(),
             tls: None,

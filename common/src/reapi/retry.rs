@@ -53,6 +53,8 @@ impl Patience {
 
 /// `inner`, each call tried until `tries` of them have failed, within its deadline.
 pub(super) struct Retrying<T: ?Sized> {
+    /// What the backend is called in metrics.
+    backend: Arc<str>,
     tries: u32,
     health: Arc<dyn Health>,
     limits: Arc<Limits>,
@@ -61,15 +63,16 @@ pub(super) struct Retrying<T: ?Sized> {
 }
 
 impl<T> Retrying<T> {
-    /// At least one try. Before the first call `health` is asked for the `limits`.
+    /// At least one try. Before the first call `health` is asked for the `limits`. Metrics name the `backend`.
     pub(super) fn new(
+        backend: Arc<str>,
         inner: Arc<T>,
         health: Arc<dyn Health>,
         limits: Arc<Limits>,
         tries: u32,
         guard: Guard,
     ) -> Self {
-        Self { tries: tries.max(1), health, limits, guard, inner }
+        Self { backend, tries: tries.max(1), health, limits, guard, inner }
     }
 }
 
@@ -118,7 +121,7 @@ impl<T: ?Sized> Retrying<T> {
                 return Err(told(with_reason(error, before)));
             }
             tracing::debug!(%error, what, tried, "backend call failed, trying again");
-            count_retry(what);
+            count_retry(what, self.backend.clone());
             tokio::time::sleep(delay).await;
             before = Some(error);
         }
@@ -236,7 +239,7 @@ mod tests {
         let limits = Arc::new(Limits::default());
         limits.learn(&CacheCapabilities::default());
         let guard = Guard::new(Arc::default(), Credentials::default());
-        Retrying::new(inner.clone(), inner, limits, 5, guard)
+        Retrying::new("test".into(), inner.clone(), inner, limits, 5, guard)
     }
 
     #[tokio::test(start_paused = true)]

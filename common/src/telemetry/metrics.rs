@@ -1,6 +1,7 @@
 //! Metrics of a process: instruments by OpenTelemetry, read by Prometheus and sent by OTLP.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
+use std::time::SystemTime;
 
 use opentelemetry::metrics::{Counter, Histogram, Meter};
 use opentelemetry::{KeyValue, global};
@@ -8,11 +9,13 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
 
+use super::exemplars::{Exemplar, Exemplars};
+use super::open_metrics;
 use super::otlp::Exporter;
 
 /// Bounds of histograms of time, in seconds: three each power of ten, from a tenth of a millisecond to the
 /// ten minutes that a client waits.
-const SECONDS: [f64; 21] = [
+pub(super) const SECONDS: [f64; 21] = [
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
     10.0, 20.0, 50.0, 100.0, 200.0, 600.0,
 ];
@@ -21,6 +24,7 @@ const COUNTS: [f64; 12] =
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0];
 
 static REGISTRY: OnceLock<Registry> = OnceLock::new();
+static EXEMPLARS: LazyLock<Exemplars> = LazyLock::new(Exemplars::default);
 
 /// Has instruments count from now on.
 pub(super) fn start(
@@ -57,6 +61,21 @@ pub fn text() -> Result<String, String> {
     let encoded = TextEncoder::new().encode(&registry.gather(), &mut text);
     encoded.map_err(|error| error.to_string())?;
     String::from_utf8(text).map_err(|error| error.to_string())
+}
+
+/// All metrics in the text format of OpenMetrics, which has exemplars; nothing but its end where they
+/// were not started.
+#[must_use]
+pub fn open_metrics() -> String {
+    let families = REGISTRY.get().map(Registry::gather).unwrap_or_default();
+    open_metrics::encode(&families, &EXEMPLARS)
+}
+
+/// A trace that is sent stands for others that took as long. `name` and labels are those of the
+/// histogram as Prometheus has them; there may be few different ones.
+pub fn exemplar(name: &str, labels: &[(&str, &str)], seconds: f64, trace: &str) {
+    let exemplar = Exemplar { trace: trace.to_owned(), seconds, when: SystemTime::now() };
+    EXEMPLARS.note(name, labels, exemplar);
 }
 
 /// What makes instruments. To be asked when the process has been started: what is made before counts

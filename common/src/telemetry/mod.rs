@@ -2,9 +2,11 @@
 //! [`metrics`], with the flags of [`args`]. [`trace_context`] carries a trace from process to process.
 
 mod args;
+mod exemplars;
 mod kept;
 mod logs;
 pub mod metrics;
+mod open_metrics;
 mod otlp;
 mod otlp_http;
 mod process;

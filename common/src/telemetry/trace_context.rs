@@ -2,7 +2,8 @@
 //!
 //! Where this process sends no traces, none of this does anything.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use http::HeaderMap;
 use opentelemetry::propagation::TextMapPropagator;
@@ -12,15 +13,16 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Span, debug_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-static ENABLED: AtomicBool = AtomicBool::new(false);
+/// From when on a request is slow, once traces are carried on.
+static SLOW: OnceLock<Duration> = OnceLock::new();
 
-/// From now on traces are carried on.
-pub(super) fn enable() {
-    ENABLED.store(true, Ordering::Relaxed);
+/// From now on traces are carried on; what takes longer than `slow` is sent in any case.
+pub(super) fn enable(slow: Duration) {
+    let _ = SLOW.set(slow);
 }
 
 fn is_enabled() -> bool {
-    ENABLED.load(Ordering::Relaxed)
+    SLOW.get().is_some()
 }
 
 /// Makes a span, that nobody has entered yet, part of the trace that a request tells of.
@@ -57,6 +59,15 @@ pub fn carry(headers: &mut HeaderMap) {
         let context = Span::current().context();
         TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
     }
+}
+
+/// Whether the trace is sent of a request whose span this is, that took so long and failed or not.
+#[must_use]
+pub fn is_sent(span: &Span, took: Duration, has_failed: bool) -> bool {
+    let Some(slow) = SLOW.get() else { return false };
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid() && (context.is_sampled() || took > *slow || has_failed)
 }
 
 /// The trace that a span is of, as 32 hexadecimal digits.

@@ -36,7 +36,7 @@ pub(super) fn start(
         std::env::var("OTEL_TRACES_SAMPLER_ARG").ok().as_deref(),
     )?;
     let sent = BatchSpanProcessor::builder(exporter.spans()?).build();
-    trace_context::enable();
+    trace_context::enable(slow);
     Ok(SdkTracerProvider::builder()
         .with_resource(resource)
         .with_sampler(AllRecorded(sampler))

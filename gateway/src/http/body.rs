@@ -15,6 +15,7 @@ use super::encoding::{Encoding, inflate};
 use super::weight::{Weighed, weight};
 use crate::admission::Permit;
 use crate::gateway::Gateway;
+use crate::metrics::UnderWay;
 use crate::trail::{note, stage, step};
 
 /// A body that brings nothing for so long is given up.
@@ -41,7 +42,7 @@ pub(super) fn announced(headers: &HeaderMap, max: usize) -> usize {
     told.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(max)
 }
 
-/// Waits for room, then reads, inflates and decodes a message.
+/// Waits for room, then reads, inflates and decodes a message; counts say what it waits for.
 ///
 /// # Errors
 /// `InvalidArgument` for what is malformed or over a cap, `ResourceExhausted` where there is no
@@ -51,6 +52,7 @@ pub(super) async fn receive<M: Message + Default + Weighed>(
     headers: &HeaderMap,
     body: Body,
     who: Source,
+    under_way: &mut UnderWay,
 ) -> Result<Received<M>> {
     let config = &gateway.config;
     let encoding = Encoding::of_request(headers.get(CONTENT_ENCODING))?;
@@ -59,7 +61,9 @@ pub(super) async fn receive<M: Message + Default + Weighed>(
         return Err(too_large("as sent", config.max_body));
     }
     let permit = stage("admit", gateway.admission.admit(who, length)).await?;
+    under_way.arrives();
     let sent = stage("body", read(body, length)).await?;
+    under_way.waits();
     let received = sent.len();
     let unpacked = unpack(encoding, sent, config.max_inflated, permit);
     let (message, mut permit) = stage("unpack", unpacked).await?;

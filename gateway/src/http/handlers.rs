@@ -166,7 +166,8 @@ where
         }
     };
     let account = caller.account.clone();
-    let received = deadline.bound("request", receive(gateway, &head.headers, body, who)).await;
+    let received = receive(gateway, &head.headers, body, who, &mut under_way);
+    let received = deadline.bound("request", received).await;
     let Received { message, permit } = match received {
         Ok(received) => received,
         Err(error) => {

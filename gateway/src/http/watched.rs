@@ -44,7 +44,10 @@ pub(super) async fn watched(
     let mut response = work.instrument(whole.clone()).await;
     let mut ended = watch.trail.ended();
     ended.told.sent = response.body().size_hint().exact().map_or(0, |bytes| bytes as usize);
-    span::end(&whole, &ended, &response);
+    let has_failed = span::end(&whole, &ended, &response);
+    if trace_context::is_sent(&whole, ended.took, has_failed) {
+        metrics::is_traced(&ended);
+    }
     if let Some(timing) = timing::value(&ended) {
         response.headers_mut().insert(timing::SERVER_TIMING, timing);
     }

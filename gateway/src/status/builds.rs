@@ -1,5 +1,6 @@
 //! What each build cost, by the name that clients give it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -38,9 +39,9 @@ pub(crate) struct Build {
     pub(crate) saved_s: f64,
 }
 
-/// All that are told of.
+/// All that are told of, by name.
 #[derive(Default)]
-pub(crate) struct Builds(Vec<Build>);
+pub(crate) struct Builds(HashMap<String, Build>);
 
 impl Builds {
     /// Counts a compile; one without a build belongs to its client.
@@ -49,17 +50,14 @@ impl Builds {
         let name = if told.build.is_empty() { &told.client } else { &told.build };
         let name: String = name.chars().take(NAME).collect();
         let now = seconds(ended.when);
-        let at = self.0.iter().position(|build| build.name == name).unwrap_or_else(|| {
-            if self.0.len() >= BUILDS
-                && let Some(oldest) =
-                    (0..self.0.len()).min_by(|a, b| self.0[*a].last.total_cmp(&self.0[*b].last))
-            {
-                self.0.swap_remove(oldest);
-            }
-            self.0.push(Build { name, first: now, ..Build::default() });
-            self.0.len() - 1
+        if self.0.len() >= BUILDS && !self.0.contains_key(&name) {
+            self.drop_oldest();
+        }
+        let build = self.0.entry(name).or_insert_with_key(|name| Build {
+            name: name.clone(),
+            first: now,
+            ..Build::default()
         });
-        let build = &mut self.0[at];
         build.last = build.last.max(now);
         if !told.user.is_empty() {
             build.user.clone_from(&told.user);
@@ -86,9 +84,16 @@ impl Builds {
         }
     }
 
+    fn drop_oldest(&mut self) {
+        let oldest = self.0.values().min_by(|a, b| a.last.total_cmp(&b.last));
+        if let Some(name) = oldest.map(|build| build.name.clone()) {
+            self.0.remove(&name);
+        }
+    }
+
     /// The latest first.
     pub(crate) fn list(&self) -> Vec<Build> {
-        let mut builds = self.0.clone();
+        let mut builds: Vec<Build> = self.0.values().cloned().collect();
         builds.sort_by(|a, b| b.last.total_cmp(&a.last));
         builds
     }

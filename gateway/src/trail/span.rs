@@ -55,10 +55,10 @@ pub(crate) fn of_logs(kind: Kind, trace: Option<&str>) -> Span {
     }
 }
 
-/// Tells the span what came of the request.
-pub(crate) fn end<B>(span: &Span, ended: &Ended, response: &Response<B>) {
+/// Tells the span what came of the request. Whether that is a failure.
+pub(crate) fn end<B>(span: &Span, ended: &Ended, response: &Response<B>) -> bool {
     if span.is_disabled() {
-        return;
+        return false;
     }
     let told = &ended.told;
     span.record("http.request.body.size", told.received);
@@ -88,8 +88,10 @@ pub(crate) fn end<B>(span: &Span, ended: &Ended, response: &Response<B>) {
             span.record(name, time.as_secs_f64() * 1e3);
         }
     }
-    if response.status().is_server_error() || matches!(told.end, End::Failed(_)) {
+    let has_failed = response.status().is_server_error() || matches!(told.end, End::Failed(_));
+    if has_failed {
         span.record("otel.status_code", "ERROR");
         span.record("otel.status_description", told.end.why().unwrap_or("no answer"));
     }
+    has_failed
 }

@@ -295,5 +295,19 @@ fn failed(error: &deadpool_redis::redis::RedisError) -> Error {
         ErrorKind::AuthenticationFailed | ErrorKind::InvalidClientConfig => Code::Internal,
         _ => Code::Unavailable,
     };
-    Error::new(code, format!("Redis: {error}"))
+    Error::new(code, format!("Redis: {error}{}", advice(error)))
+}
+
+/// What to do about a Redis that does not let us in, or not to where we have to go.
+fn advice(error: &deadpool_redis::redis::RedisError) -> &'static str {
+    use deadpool_redis::redis::ErrorKind;
+    let code = error.code().unwrap_or_default();
+    match (error.kind(), code) {
+        (ErrorKind::AuthenticationFailed, _) | (_, "NOAUTH" | "WRONGPASS") => {
+            ": give it the password that it has now, by --redis-password-file (for a user \
+             --redis-username too), and restart this shard"
+        }
+        (_, "NOPERM") => ": its user may not do that: see the access list of Redis",
+        _ => "",
+    }
 }

@@ -20,6 +20,7 @@ use super::{Grpc, MAX_RECEIVED, timed};
 use crate::backoff::Backoff;
 use crate::deadline::Deadline;
 use crate::error::{Code, Error, Result};
+use crate::reapi::call::Mark;
 use crate::reapi::guard::Again;
 use crate::reapi::lane::Lane;
 use crate::reapi::{Executed, Execution, Executor};
@@ -97,9 +98,9 @@ impl Run<'_> {
         loop {
             scheduler.pass(self.deadline).await?;
             let error = match self.stream().await {
-                Ok(stream) => {
+                Ok((stream, mark)) => {
                     scheduler.answered();
-                    match self.follow(stream, &mut breaks).await {
+                    match self.follow(stream, &mark, &mut breaks).await {
                         Ok(Followed::ToEnd(operation)) => match executed(operation) {
                             // A scheduler that shuts down tells so of what it ran: that operation
                             // will never come to more.
@@ -147,7 +148,7 @@ impl Run<'_> {
         }
     }
 
-    async fn stream(&self) -> Result<Streaming<Operation>> {
+    async fn stream(&self) -> Result<(Streaming<Operation>, Mark)> {
         let mut client = client(self.grpc.executions.clone());
         let response = match self.execution.operation() {
             None => client.execute(timed(self.request.clone(), self.deadline)).await?,
@@ -156,13 +157,15 @@ impl Run<'_> {
                 client.wait_execution(timed(request, self.deadline)).await?
             }
         };
-        Ok(response.into_inner())
+        let mark = response.extensions().get::<Mark>().cloned().unwrap_or_default();
+        Ok((response.into_inner(), mark))
     }
 
     /// Reads operations until one is done, or none comes for too long.
     async fn follow(
         &mut self,
         mut stream: Streaming<Operation>,
+        mark: &Mark,
         breaks: &mut u32,
     ) -> Result<Followed> {
         let mut patience = if self.execution.operation().is_none() { NAMELESS } else { QUIET };
@@ -174,6 +177,7 @@ impl Run<'_> {
                 return Err(Error::new(Code::Unavailable, "stream ended before the action did"));
             };
             if operation.done {
+                mark.told();
                 return Ok(Followed::ToEnd(operation));
             }
             self.stage = stage(&operation).unwrap_or(self.stage);

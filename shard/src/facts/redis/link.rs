@@ -13,7 +13,7 @@ use deadpool_redis::redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, FromRedisValue,
     IntoConnectionInfo, Pipeline, TlsCertificates, cmd,
 };
-use deadpool_redis::{cluster, redis};
+use deadpool_redis::{PoolError, cluster, redis};
 use futures::future::try_join_all;
 use goma_common::{Code, Error, Result};
 
@@ -180,7 +180,7 @@ async fn single(
     if let Some(connection) = &*lock(shared) {
         return Ok(connection.clone());
     }
-    let connection = pool.get().await.map_err(|error| away(&error))?;
+    let connection = pool.get().await.map_err(away)?;
     let connection = MultiplexedConnection::clone(&connection);
     *lock(shared) = Some(connection.clone());
     Ok(connection)
@@ -193,14 +193,18 @@ async fn clustered(
     if let Some(connection) = &*lock(shared) {
         return Ok(connection.clone());
     }
-    let connection = pool.get().await.map_err(|error| away(&error))?;
+    let connection = pool.get().await.map_err(away)?;
     let connection = ClusterConnection::clone(&connection);
     *lock(shared) = Some(connection.clone());
     Ok(connection)
 }
 
-fn away(error: &dyn std::fmt::Display) -> Error {
-    Error::new(Code::Unavailable, format!("Redis: {error}"))
+/// There is no connection: mappings wait for one, also where Redis does not let us in.
+fn away(error: PoolError) -> Error {
+    match error {
+        PoolError::Backend(error) => Error { code: Code::Unavailable, ..failed(&error) },
+        error => Error::new(Code::Unavailable, format!("Redis: {error}")),
+    }
 }
 
 fn take<T>(shared: &Mutex<Option<T>>) -> Option<T> {

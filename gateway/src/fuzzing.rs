@@ -51,8 +51,12 @@ pub fn file_blob(message: &[u8]) {
 /// A command line, an argument on each line: read and written it is the same, and no other flag makes a
 /// compile that is tied to its directory one that may run anywhere.
 pub fn command_line(text: &str) {
+    ["gcc", "clang++", "clang-cl"].iter().for_each(|compiler| command_line_of(compiler, text));
+}
+
+fn command_line_of(compiler: &str, text: &str) {
     let args: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
-    let tokens = command::parse(&args);
+    let tokens = command::parse_for(compiler, &args);
     assert_eq!(command::render(&tokens), args);
     for token in &tokens {
         if let Some((to, inner)) = token.handed_on() {
@@ -66,17 +70,17 @@ pub fn command_line(text: &str) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    for gcc in [true, false] {
+    {
+        let gcc = command::is_gcc(compiler);
         let alone = command::relocation(gcc, &tokens, &[]);
         let all = command::relocation(gcc, &tokens, &env);
         assert!(all != Relocation::Relocatable || alone == all, "variables only tie down");
         let users = ["/home/u/a.c".to_owned()];
-        let more = [command::parse(&users), tokens.clone()].concat();
+        let more = [command::parse_for(compiler, &users), tokens.clone()].concat();
         assert_ne!(command::relocation(gcc, &more, &[]), Relocation::Relocatable);
     }
-    for compiler in ["gcc", "clang++"] {
-        command::is_cxx(compiler, &tokens);
-    }
+    command::is_cxx(compiler, &tokens);
+    command::recording_flag(compiler, &tokens);
     let builtin = ["/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
     let dirs = command::include_dirs(&tokens, &env, &builtin);
     let is_told = |dir: &String| builtin.contains(dir) || args.iter().any(|arg| arg.contains(dir));

@@ -270,12 +270,16 @@ fn reaches_no_system_file(planned: &Planned) {
     let Some(command) = decoded.into_iter().find(is_it) else {
         return;
     };
+    let is_output = |flag: &str| {
+        matches!(flag.get(1..), Some("o" | "Fo" | "Fo:" | "Fa" | "Fd" | "Fe" | "Fi" | "Fm" | "FR"))
+    };
     let is_system = |name: &str| job.cwd.walk(name).is_ok_and(|walked| walked.path.is_system());
     // Behind the program, and behind `env` and what is for it.
     let behind = if command.arguments[0] == *program { 1 } else { 4 };
-    for token in command::parse(&command.arguments[behind..]) {
+    for token in command::parse_for(&job.compiler.name, &command.arguments[behind..]) {
         match (&token, token.path()) {
             (_, Some(("-B" | "-L" | "--gcc-toolchain=" | "-fuse-ld=" | "-o" | "-MF", _))) => {}
+            (_, Some((flag, _))) if is_output(flag) => {}
             (_, Some((flag, value))) => assert!(!is_system(value), "{flag} {value}"),
             (Token::Operand(name), _) => assert!(!is_system(name), "{name}"),
             _ => {}

@@ -11,6 +11,7 @@ use crate::file_blob;
 use crate::paths::{AbsPath, BadPath};
 use crate::platforms::{ExecConfig, entry};
 use crate::text_form::is_text_proto;
+use crate::windows_path::WindowsDir;
 
 pub use crate::exec::fuzzing::{compile, exec_request};
 pub use crate::http::fuzzing::body;
@@ -120,9 +121,12 @@ pub fn platform_file(text: &str) {
 }
 
 /// A directory and a name, each on a line of its own: walking agrees with the obvious way to do it, and
-/// a relative path leads where it was made to lead.
+/// a relative path leads where it was made to lead. On Windows the way of a name leads where it does.
 pub fn path(text: &str) {
     let (dir, name) = text.split_once('\n').unwrap_or(("/", text));
+    if let Ok(here) = WindowsDir::parse(dir) {
+        windows_path(&here, name);
+    }
     let Ok(dir) = AbsPath::parse(dir) else { return };
     is_clean(&dir);
     let walked = dir.walk(name);
@@ -161,6 +165,22 @@ pub fn path(text: &str) {
         assert!(path.is_within(&parent) && parent != path);
         assert!(!path.is_system() || parent == AbsPath::root() || parent.is_system());
     }
+}
+
+fn windows_path(here: &WindowsDir, name: &str) {
+    is_clean(here.path());
+    let Ok(walked) = here.walk(name) else {
+        assert!(here.way(name).is_err(), "{name:?} leads nowhere");
+        return;
+    };
+    is_clean(&walked.path);
+    walked.through.iter().for_each(is_clean);
+    assert!(walked.path.as_str().starts_with("/windows/"), "{} is on no drive", walked.path);
+    let way = here.way(name).expect("it leads somewhere");
+    assert!(!way.starts_with('/') && !way.contains('\\'), "{way}");
+    assert_eq!(here.path().walk(&way).map(|walked| walked.path).as_ref(), Ok(&walked.path));
+    let told = here.walk(&here.told(&way)).map(|walked| walked.path);
+    assert_eq!(told, Ok(walked.path), "{name:?} is told as another");
 }
 
 fn is_clean(path: &AbsPath) {

@@ -15,3 +15,12 @@ pub(crate) fn is_gcc(name: &str) -> bool {
 pub(crate) fn is_cl(name: &str) -> bool {
     name == "clang-cl"
 }
+
+/// A variable that holds arguments for the compiler, which are not on its command line. On Windows its
+/// name has no case.
+pub(crate) fn flags_variable<'a>(compiler: &str, env: &'a [(String, String)]) -> Option<&'a str> {
+    let holds = |name: &&str| {
+        is_cl(compiler) && ["CL", "_CL_"].iter().any(|it| it.eq_ignore_ascii_case(name))
+    };
+    env.iter().map(|(name, _)| name.as_str()).find(holds)
+}

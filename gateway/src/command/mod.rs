@@ -20,7 +20,7 @@ mod relocatable;
 mod tokens;
 
 pub(crate) use dependency_file::dependency_file;
-pub(crate) use family::{is_cl, is_gcc, is_served};
+pub(crate) use family::{flags_variable, is_cl, is_gcc, is_served};
 pub(crate) use flags::Meaning;
 pub(crate) use include_dirs::{include_dirs, is_list, of_each};
 pub(crate) use language::is_cxx;

@@ -197,10 +197,7 @@ impl Job {
             return invalid(format!("{} inputs; {MAX_INPUTS} at most", request.input.len()));
         }
         let env = environment(&request.env)?;
-        let flags_of_cl = |(name, _): &&(String, String)| name == "CL" || name == "_CL_";
-        if let Some((name, _)) =
-            env.iter().find(flags_of_cl).filter(|_| command::is_cl(&compiler.name))
-        {
+        if let Some(name) = command::flags_variable(&compiler.name, &env) {
             return impossible(format!(
                 "variable {name} holds flags for {}: write them on the command line",
                 compiler.name

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::job::Job;
 use super::rewrite::Rewrite;
 use super::sysroot::Sysroot;
-use super::windows::WindowsTold;
+use super::windows::{self, WindowsTold};
 use crate::command;
 
 /// Outputs that are texts whatever made them: preprocessed sources and assembly.
@@ -43,6 +43,11 @@ impl Told {
             Some(windows) => windows.text(&text),
             None => text,
         }
+    }
+
+    /// Why what the compiler printed may be no error at the client; none where it would be.
+    pub(super) fn not_found(&self, stderr: &[u8]) -> Option<String> {
+        self.windows.as_ref().and_then(|_| windows::not_found(stderr))
     }
 
     /// An output by the client's name, as it would be there.

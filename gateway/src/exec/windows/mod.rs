@@ -19,7 +19,7 @@ use crate::refusal::{Refusal, impossible};
 use crate::windows_path::{DRIVES, WindowsDir};
 use command::Commands;
 use spellings::Spellings;
-pub(super) use told::WindowsTold;
+pub(super) use told::{WindowsTold, not_found};
 
 /// Variables that a compile on Linux is given: others name programs and directories of Windows.
 const VARIABLES: [&str; 4] = ["INCLUDE", "EXTERNAL_INCLUDE", "LIB", "SOURCE_DATE_EPOCH"];

@@ -70,6 +70,17 @@ impl WindowsTold {
     }
 }
 
+/// The reason not to believe that a header is not there: a worker's names have case, and the client may
+/// have found it by another spelling than a source does.
+pub(in crate::exec) fn not_found(stderr: &[u8]) -> Option<String> {
+    let told = String::from_utf8_lossy(stderr);
+    let line = told.lines().find(|line| line.ends_with("' file not found"))?;
+    let (_, name) = line.trim_end_matches("' file not found").rsplit_once('\'')?;
+    Some(format!(
+        "{name:?} is not found on the worker, where names have case: the client's own compiler can tell"
+    ))
+}
+
 /// Where the place begins in a line that begins with a name and one: `a.cc(1,2): error`,
 /// `a.cc(1): warning`, `a.cc:1:`.
 fn place(line: &str) -> Option<usize> {
@@ -123,6 +134,13 @@ mod tests {
         ] {
             check(line, line);
         }
+    }
+
+    #[test]
+    fn a_header_that_is_not_found_is_named() {
+        let stderr = b"..\\a.cc(1,10): fatal error: 'Sub/X.h' file not found\n#include <Sub/X.h>\n";
+        assert!(not_found(stderr).is_some_and(|why| why.starts_with("\"Sub/X.h\" is not found")));
+        assert_eq!(not_found(b"a.cc(1,10): error: expected ';'\n"), None);
     }
 
     #[test]

@@ -70,7 +70,6 @@ pub(super) const CASES: &[Case] = &[
         "/Brepro /c /I../inc /FAc /Faa.asm /FA ../src/a.cc",
         &["a.obj", "a.asm"],
     ),
-    case("without -mincremental", "-mno-incremental-linker-compatible /c /I../inc ../src/a.cc"),
     except("the time", "/c /I../inc ../src/a.cc", Except::HoldsTheTime),
     case("optimised", "/Brepro /O2 /Ob2 /Oy- /Gy /Gw /arch:AVX2 /fp:fast /c /I../inc ../src/a.cc"),
     case("for size", "/Brepro /O1 /Os /GF /c /I../inc ../src/a.cc"),

@@ -3,6 +3,7 @@
 
 mod cases;
 mod project;
+mod windows;
 
 use cases::{CASES, Case, Except};
 use goma_proto::api::{ExecReq, ExecResp};

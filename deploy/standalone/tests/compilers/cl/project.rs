@@ -17,7 +17,8 @@ const SOURCE: &str = "#include \"x.h\"\n#include <stddef.h>\n#ifdef SDK\n#includ
     struct pair { int a; size_t b; };\n\
     int run(int argc) { struct pair p = { argc, X_VALUE }; int unused;\n\
     const char *name = argc ? __FILE__ : x_file();\n\
-    return name[0] + (int)p.b + __LINE__; }\n";
+    return name[0] + (int)p.b + __LINE__; }\n\
+    #ifdef SDK\nconst char *sdk(void) { return windows_file(); }\n#endif\n";
 const HEADER: &str = "#pragma once\n#define X_VALUE 42\n\
     static __inline const char *x_file(void) { return __FILE__; }\n";
 const WINDOWS: &str = "#pragma once\n#include <crtdefs.h>\ntypedef unsigned long DWORD;\n\
@@ -45,16 +46,23 @@ pub(super) fn files() -> Vec<(&'static str, Vec<u8>)> {
 /// A project on disk.
 pub(super) struct Project {
     dir: TempDir,
+    /// Its directory in that one.
+    below: &'static str,
     pub(super) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Project {
     pub(super) fn new() -> Self {
+        Self::under("")
+    }
+
+    /// In this directory of an otherwise empty one.
+    pub(super) fn under(below: &'static str) -> Self {
         let dir = tempfile::Builder::new().prefix("project").tempdir().expect("a place");
         let absolute = format!("/Brepro /W4 /I{}/inc\n", dir.path().display());
         let abs = ("src/abs.rsp".to_owned(), absolute.into_bytes());
         let files = files().into_iter().map(|(name, contents)| (name.to_owned(), contents));
-        let project = Self { dir, files: files.chain([abs]).collect() };
+        let project = Self { dir, below, files: files.chain([abs]).collect() };
         for dir in ["src", "inc", "build", "out", "sdk/um", "sdk/crt", "sdk/lib"] {
             std::fs::create_dir_all(project.path(dir)).expect("a directory");
         }
@@ -65,7 +73,7 @@ impl Project {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        self.dir.path().join(self.below).join(name)
     }
 
     pub(super) fn dir(&self) -> String {

@@ -1,6 +1,4 @@
-//! The command line and the variables of a Windows client, for a worker that runs Linux.
-
-use std::collections::BTreeSet;
+//! The command line of a Windows client, for a worker that runs Linux.
 
 use super::super::job::Job;
 use crate::command::{self as line, Meaning, Token};
@@ -45,45 +43,6 @@ impl Commands<'_> {
         Ok(args)
     }
 
-    /// The variables that matter to a compile, with ways for names.
-    ///
-    /// # Errors
-    /// [`Refusal::Impossible`] naming one with a name that leads nowhere.
-    pub(super) fn environment(&self) -> Result<Vec<(String, String)>, Refusal> {
-        for (name, value) in &self.job.env {
-            let name = name.to_ascii_uppercase();
-            if !line::is_list(&name) {
-                continue;
-            }
-            for dir in value.split(';').filter(|dir| !dir.is_empty()) {
-                self.way(&format!("variable {name}:"), dir)?;
-            }
-        }
-        Ok(self.variables())
-    }
-
-    /// Names of variables have no case on Windows.
-    fn variables(&self) -> Vec<(String, String)> {
-        let mut variables: Vec<(String, String)> = self
-            .job
-            .env
-            .iter()
-            .map(|(name, value)| (name.to_ascii_uppercase(), value))
-            .filter(|(name, _)| super::VARIABLES.contains(&name.as_str()))
-            .map(|(name, value)| {
-                let way = |dir: &str| self.dir.way(dir).unwrap_or_default();
-                let value = match line::is_list(&name) {
-                    true => line::of_each(&name, value, way),
-                    false => value.clone(),
-                };
-                (name, value)
-            })
-            .collect();
-        variables.sort_unstable();
-        variables.dedup_by(|next, one| next.0 == one.0);
-        variables
-    }
-
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
         if let Some((to, inner)) = token.handed_on() {
             let inner: Result<Vec<_>, _> = inner.iter().map(|token| self.token(token)).collect();
@@ -119,7 +78,7 @@ impl Commands<'_> {
         }
     }
 
-    fn way(&self, what: &str, name: &str) -> Result<String, Refusal> {
+    pub(super) fn way(&self, what: &str, name: &str) -> Result<String, Refusal> {
         self.dir.way(name).or_else(|error: BadPath| impossible(format!("{what} {name:?} {error}")))
     }
 
@@ -145,100 +104,6 @@ impl Commands<'_> {
         });
         parts.collect()
     }
-
-    /// On Windows clang-cl pretends to be the version of Microsoft's compiler that is installed.
-    fn has_version(&self) -> Result<(), Refusal> {
-        let flags = ["-fmsc-version=", "-fms-compatibility-version="];
-        let told = |arg: &String| flags.iter().any(|flag| arg.contains(flag));
-        match self.job.expanded_args.iter().any(told) {
-            true => Ok(()),
-            false => impossible(
-                "without -fmsc-version= or -fms-compatibility-version= clang-cl takes the version of the \
-                 client's Visual Studio, which no Linux worker knows: name it",
-            ),
-        }
-    }
-
-    /// That of the client's compiler, where the command line names none.
-    fn target(&self) -> Vec<String> {
-        let target = &self.job.compiler.target;
-        let named = |arg: &String| arg.starts_with("--target=");
-        let known = target.contains("windows") && !self.job.expanded_args.iter().any(named);
-        known.then(|| format!("--target={target}")).into_iter().collect()
-    }
-
-    /// What debug information tells as the current directory, where the command line does not say.
-    fn directories(&self) -> Vec<String> {
-        let has = |wanted: &[Meaning]| {
-            let meanings = self.job.tokens.iter().filter_map(|token| match token {
-                Token::Flag { meaning, .. } => Some(*meaning),
-                _ => None,
-            });
-            meanings.into_iter().any(|meaning| wanted.contains(&meaning))
-        };
-        if !has(&[Meaning::DebugInfo]) || has(&[Meaning::CompilationDir]) {
-            return Vec::new();
-        }
-        let both = [
-            (Meaning::DebugDir, "-fdebug-compilation-dir="),
-            (Meaning::CoverageDir, "-fcoverage-compilation-dir="),
-        ];
-        let missing = both.into_iter().filter(|(meaning, _)| !has(&[*meaning]));
-        missing.map(|(_, flag)| format!("{flag}{}", self.cwd)).collect()
-    }
-
-    /// Where the client's clang-cl finds its own headers, which the worker's may not be, and those
-    /// of Visual Studio where no variable tells of them.
-    fn headers(&self) -> Result<Vec<String>, Refusal> {
-        let has = |flags: &[&str]| {
-            let args = &self.job.expanded_args;
-            args.iter().any(|arg| {
-                flags.iter().any(|flag| arg.get(1..).is_some_and(|arg| arg.starts_with(flag)))
-            })
-        };
-        let own: BTreeSet<&str> =
-            self.job.inputs.iter().filter_map(|input| own_headers(&input.name)).collect();
-        let mut args = Vec::new();
-        if let Some(dir) = own.first().filter(|_| !has(&["resource-dir"])) {
-            let other = own.iter().find(|other| !other.eq_ignore_ascii_case(dir));
-            if let Some(other) = other {
-                return impossible(format!(
-                    "{dir:?} and {other:?} hold the compiler's own headers"
-                ));
-            }
-            args.push(format!("-resource-dir={}", self.way("input", dir)?));
-        }
-        let told = self.job.env.iter().any(|(name, _)| name.eq_ignore_ascii_case("INCLUDE"));
-        if !told && !has(&["X", "nostdinc", "winsysroot", "vctoolsdir"]) {
-            for dir in &self.job.compiler.system_include {
-                if own_headers(&format!("{dir}/")).is_none() {
-                    let below = dir.as_str().trim_start_matches(crate::windows_path::DRIVES);
-                    args.push(format!(
-                        "-imsvc{}{}",
-                        self.dir.to_drives(),
-                        below.trim_start_matches('/')
-                    ));
-                }
-            }
-        }
-        Ok(args)
-    }
-
-    /// The drives that ways lead over.
-    fn drives<'b>(&self, texts: impl Iterator<Item = &'b String>) -> BTreeSet<char> {
-        let to_drives = self.dir.to_drives();
-        texts
-            .flat_map(|text| text.match_indices(&to_drives).map(|(at, _)| &text[at..]))
-            .filter_map(|way| way[to_drives.len()..].chars().next())
-            .collect()
-    }
-
-    /// The flags by which a drive is told instead of the way to it.
-    fn maps(&self, drive: char) -> Vec<String> {
-        let (way, name) = (self.dir.to_drives(), drive.to_ascii_uppercase());
-        let flags = ["-fdebug-prefix-map=", "-fmacro-prefix-map="];
-        flags.map(|flag| line::for_front_end(format!("{flag}{way}{drive}={name}:"))).concat()
-    }
 }
 
 /// `-Xclang -fdebug-compilation-dir -Xclang`: what follows is told, and no path that is walked.
@@ -246,17 +111,6 @@ fn is_told(before: &[Token]) -> bool {
     let flag =
         |token: &Token, spelling| matches!(token, Token::Flag { flag, .. } if flag == spelling);
     flag(&before[0], "-fdebug-compilation-dir") && flag(&before[1], "-Xclang")
-}
-
-/// The directory of clang's resources, of a header in it.
-fn own_headers(name: &str) -> Option<&str> {
-    let is_slash = |byte: &u8| matches!(byte, b'/' | b'\\');
-    let at = ["lib/clang/", "lib\\clang\\"].iter().find_map(|dir| name.find(dir))?;
-    let begins = at == 0 || is_slash(&name.as_bytes()[at - 1]);
-    let version = at + "lib/clang/".len();
-    let end = version + name.as_bytes()[version..].iter().position(is_slash)?;
-    let include = name.get(end + 1..)?.strip_prefix("include")?;
-    (begins && include.starts_with(['/', '\\'])).then(|| &name[..end])
 }
 
 #[cfg(test)]

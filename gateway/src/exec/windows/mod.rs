@@ -4,11 +4,14 @@
 //! Absolute names become ways from the current directory over the one that holds the drives
 //! ([`crate::windows_path`]), so that nothing depends on where a worker lays the inputs out. The
 //! compiler is told to write the client's names for them. [`command`] does so with the command line,
-//! [`spellings`] with names that differ in case, [`told`] with what the compiler prints.
+//! [`variables`] with the environment; [`defaults`] adds what a client's compiler knows by itself.
+//! [`spellings`] is about names that differ in case, [`told`] about what the compiler prints.
 
 mod command;
+mod defaults;
 mod spellings;
 mod told;
+mod variables;
 
 use std::collections::HashMap;
 
@@ -20,9 +23,6 @@ use crate::windows_path::{DRIVES, WindowsDir};
 use command::Commands;
 use spellings::Spellings;
 pub(super) use told::{WindowsTold, not_found};
-
-/// Variables that a compile on Linux is given: others name programs and directories of Windows.
-const VARIABLES: [&str; 4] = ["INCLUDE", "EXTERNAL_INCLUDE", "LIB", "SOURCE_DATE_EPOCH"];
 
 /// What is known of a Windows client's compile beside that of others.
 #[derive(Debug)]

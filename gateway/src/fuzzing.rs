@@ -11,6 +11,7 @@ use crate::file_blob;
 use crate::paths::{AbsPath, BadPath};
 use crate::platforms::{ExecConfig, entry};
 use crate::text_form::is_text_proto;
+use crate::windows_path::WindowsDir;
 
 pub use crate::exec::fuzzing::{compile, exec_request};
 pub use crate::http::fuzzing::body;
@@ -51,8 +52,12 @@ pub fn file_blob(message: &[u8]) {
 /// A command line, an argument on each line: read and written it is the same, and no other flag makes a
 /// compile that is tied to its directory one that may run anywhere.
 pub fn command_line(text: &str) {
+    ["gcc", "clang++", "clang-cl"].iter().for_each(|compiler| command_line_of(compiler, text));
+}
+
+fn command_line_of(compiler: &str, text: &str) {
     let args: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
-    let tokens = command::parse(&args);
+    let tokens = command::parse_for(compiler, &args);
     assert_eq!(command::render(&tokens), args);
     for token in &tokens {
         if let Some((to, inner)) = token.handed_on() {
@@ -66,17 +71,17 @@ pub fn command_line(text: &str) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    for gcc in [true, false] {
+    {
+        let gcc = command::is_gcc(compiler);
         let alone = command::relocation(gcc, &tokens, &[]);
         let all = command::relocation(gcc, &tokens, &env);
         assert!(all != Relocation::Relocatable || alone == all, "variables only tie down");
         let users = ["/home/u/a.c".to_owned()];
-        let more = [command::parse(&users), tokens.clone()].concat();
+        let more = [command::parse_for(compiler, &users), tokens.clone()].concat();
         assert_ne!(command::relocation(gcc, &more, &[]), Relocation::Relocatable);
     }
-    for compiler in ["gcc", "clang++"] {
-        command::is_cxx(compiler, &tokens);
-    }
+    command::is_cxx(compiler, &tokens);
+    command::recording_flag(compiler, &tokens);
     let builtin = ["/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
     let dirs = command::include_dirs(&tokens, &env, &builtin);
     let is_told = |dir: &String| builtin.contains(dir) || args.iter().any(|arg| arg.contains(dir));
@@ -116,9 +121,12 @@ pub fn platform_file(text: &str) {
 }
 
 /// A directory and a name, each on a line of its own: walking agrees with the obvious way to do it, and
-/// a relative path leads where it was made to lead.
+/// a relative path leads where it was made to lead. On Windows the way of a name leads where it does.
 pub fn path(text: &str) {
     let (dir, name) = text.split_once('\n').unwrap_or(("/", text));
+    if let Ok(here) = WindowsDir::parse(dir) {
+        windows_path(&here, name);
+    }
     let Ok(dir) = AbsPath::parse(dir) else { return };
     is_clean(&dir);
     let walked = dir.walk(name);
@@ -157,6 +165,22 @@ pub fn path(text: &str) {
         assert!(path.is_within(&parent) && parent != path);
         assert!(!path.is_system() || parent == AbsPath::root() || parent.is_system());
     }
+}
+
+fn windows_path(here: &WindowsDir, name: &str) {
+    is_clean(here.path());
+    let Ok(walked) = here.walk(name) else {
+        assert!(here.way(name).is_err(), "{name:?} leads nowhere");
+        return;
+    };
+    is_clean(&walked.path);
+    walked.through.iter().for_each(is_clean);
+    assert!(walked.path.as_str().starts_with("/windows/"), "{} is on no drive", walked.path);
+    let way = here.way(name).expect("it leads somewhere");
+    assert!(!way.starts_with('/') && !way.contains('\\'), "{way}");
+    assert_eq!(here.path().walk(&way).map(|walked| walked.path).as_ref(), Ok(&walked.path));
+    let told = here.walk(&here.told(&way)).map(|walked| walked.path);
+    assert_eq!(told, Ok(walked.path), "{name:?} is told as another");
 }
 
 fn is_clean(path: &AbsPath) {

@@ -52,6 +52,7 @@ mod sync;
 mod text_form;
 mod toml_error;
 mod trail;
+mod windows_path;
 pub mod worker;
 
 pub use cli::Cli;

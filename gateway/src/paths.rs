@@ -1,4 +1,5 @@
-//! Paths of POSIX clients, as text: nothing here looks at a disk.
+//! Paths of POSIX clients, as text: nothing here looks at a disk. Those of Windows are read by
+//! [`crate::windows_path`].
 
 use std::fmt;
 
@@ -22,8 +23,12 @@ pub(crate) enum BadPath {
     NotAbsolute,
     /// Its `..` lead above the root.
     AboveRoot,
-    /// It is empty or holds a zero byte.
+    /// It is empty or holds a zero byte; on Windows, a colon.
     Malformed,
+    /// On Windows: it is relative to the current directory of a drive.
+    InDriveDirectory,
+    /// On Windows: it is on a share, or a device.
+    OnShare,
 }
 
 impl fmt::Display for BadPath {
@@ -31,7 +36,11 @@ impl fmt::Display for BadPath {
         f.write_str(match self {
             Self::NotAbsolute => "is not an absolute path",
             Self::AboveRoot => "leads above the root directory",
-            Self::Malformed => "is empty or holds a zero byte",
+            Self::Malformed => "is empty or holds what no name can",
+            Self::InDriveDirectory => {
+                "is relative to the current directory of a drive: put a backslash behind the colon"
+            }
+            Self::OnShare => "is on a share or a device: give it a drive letter",
         })
     }
 }

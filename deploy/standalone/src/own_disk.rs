@@ -17,7 +17,7 @@ use goma_gateway::worker::{Properties, Sha256, WorkerFiles};
 
 /// Directories and names of compilers that are registered for clients which name theirs by hash.
 const COMPILER_DIRS: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
-const COMPILERS: [&str; 6] = ["gcc", "g++", "clang", "clang++", "cc", "c++"];
+const COMPILERS: [&str; 7] = ["gcc", "g++", "clang", "clang++", "clang-cl", "cc", "c++"];
 /// Hashes kept; beyond it they are forgotten and made anew.
 const MAX_ENTRIES: usize = 200_000;
 
@@ -104,7 +104,10 @@ impl WorkerFiles for OwnDisk {
     }
 
     fn registered_compiler(&self, name: &str, hash: &Sha256) -> Option<String> {
-        let same = || self.compilers.iter().filter(|compiler| compiler.hash == *hash);
+        // The name clang-cl is another command line, not another suffix.
+        let is_cl = |name: &str| name == "clang-cl";
+        let alike = |compiler: &&Compiler| is_cl(compiler.name) == is_cl(name);
+        let same = || self.compilers.iter().filter(|compiler| compiler.hash == *hash).filter(alike);
         // gcc and g++ differ by their names alone where they are links to one program.
         let cxx = name.ends_with("++");
         let found = same()

@@ -1,11 +1,26 @@
 //! The file into which the compiler writes what it read, for make.
 
-use super::tokens::Token;
+use super::tokens::{Token, parse};
 
 /// Its name as the command line gives it; `None` when none is written.
 ///
-/// The preprocessor itself, behind `-Wp,`, wants the name right after `-MD`.
+/// The preprocessor itself, behind `-Wp,`, wants the name right after `-MD`. clang-cl hands all of it
+/// on to clang, which then knows of no object.
 pub(crate) fn dependency_file(tokens: &[Token]) -> Option<String> {
+    let for_clang: Vec<String> =
+        tokens.iter().filter_map(Token::for_clang).map(ToOwned::to_owned).collect();
+    if !for_clang.is_empty() {
+        let source = tokens.iter().find(|token| match token {
+            Token::Operand(_) => true,
+            Token::Flag { flag, .. } => matches!(flag.get(1..), Some("Tp" | "Tc")),
+            Token::Unknown(_) => false,
+        });
+        let source = source.map(|token| match token {
+            Token::Flag { value: Some(name), .. } => Token::Operand(name.clone()),
+            token => token.clone(),
+        });
+        return dependency_file(&[parse(&for_clang), source.into_iter().collect()].concat());
+    }
     let mut written = false;
     let (mut named, mut object, mut source) = (None, None, None);
     for token in tokens {
@@ -47,13 +62,28 @@ fn with_suffix(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse;
+    use super::super::tokens::parse_for;
     use super::*;
 
     #[track_caller]
     fn check(line: &str, name: Option<&str>) {
         let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
         assert_eq!(dependency_file(&parse(&words)).as_deref(), name, "{line}");
+    }
+
+    #[test]
+    fn clang_cl_names_it_after_the_source() {
+        for (line, name) in [
+            ("/c ../src/a.cc /Foobj/b.obj /clang:-MD", Some("a.d")),
+            ("/c /Tp../src/a.x /clang:-MMD", Some("a.d")),
+            ("/c a.cc /clang:-MD /clang:-MFx.dep", Some("x.dep")),
+            ("/c a.cc /clang:-MD /clang:-MF /clang:y.dep", Some("y.dep")),
+            ("/c a.cc /clang:-O3 /MD", None),
+        ] {
+            let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
+            let tokens = parse_for("clang-cl", &words);
+            assert_eq!(dependency_file(&tokens).as_deref(), name, "{line}");
+        }
     }
 
     #[test]

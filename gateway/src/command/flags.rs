@@ -35,8 +35,12 @@ pub(crate) enum Meaning {
     DebugInfo,
     /// No debug information.
     NoDebugInfo,
-    /// Names the directory that debug information tells instead.
+    /// Names the directory that is told instead of the current one.
     CompilationDir,
+    /// The same in debug information alone.
+    DebugDir,
+    /// The same in coverage alone.
+    CoverageDir,
     /// Maps a prefix of the paths told: it names where the compile runs.
     Remap,
     /// The result holds the current directory whatever else is said.
@@ -53,6 +57,8 @@ pub(crate) enum Meaning {
     LinkTime,
     /// No such code.
     NoLinkTime,
+    /// Headers compiled beforehand, known by the times and paths of their files.
+    Precompiled,
     /// No standard include directories.
     NoStdInc,
     /// No standard C++ include directories.
@@ -175,11 +181,22 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
 
 /// The entry for an argument that begins with `-`.
 pub(super) fn lookup(arg: &str) -> Option<(&'static str, Shape, Meaning)> {
-    let fits = |spelling: &str, shape: Shape| match shape {
-        Alone | Separate => arg == spelling,
-        Prefix | Either => arg.starts_with(spelling),
-        Joined => arg.len() > spelling.len() && arg.starts_with(spelling),
+    longest(FLAGS, |spelling| arg.strip_prefix(spelling))
+}
+
+/// The entry with the longest spelling of those that fit; `rest` is what an argument that begins with
+/// a spelling has beside it.
+pub(super) fn longest<'a>(
+    flags: &'static [(&'static str, Shape, Meaning)],
+    rest: impl Fn(&str) -> Option<&'a str>,
+) -> Option<(&'static str, Shape, Meaning)> {
+    let fits = |spelling: &str, shape: Shape| {
+        rest(spelling).is_some_and(|rest| match shape {
+            Alone | Separate => rest.is_empty(),
+            Prefix | Either => true,
+            Joined => !rest.is_empty(),
+        })
     };
-    let fitting = FLAGS.iter().filter(|(spelling, shape, _)| fits(spelling, *shape));
+    let fitting = flags.iter().filter(|(spelling, shape, _)| fits(spelling, *shape));
     fitting.max_by_key(|(spelling, ..)| spelling.len()).copied()
 }

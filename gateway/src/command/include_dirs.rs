@@ -4,8 +4,28 @@ use super::flags::Meaning;
 use super::tokens::Token;
 
 /// Variables that add directories: lists with `:`, in which an empty part is the current directory.
-pub(crate) const INCLUDE_VARIABLES: [&str; 5] =
+const INCLUDE_VARIABLES: [&str; 5] =
     ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "OBJCPLUS_INCLUDE_PATH"];
+
+/// The same for clang-cl, which takes them for the compiler's own: lists with `;`.
+const CL_VARIABLES: [&str; 3] = ["INCLUDE", "EXTERNAL_INCLUDE", "LIB"];
+
+/// Whether a variable is a list of directories.
+pub(crate) fn is_list(name: &str) -> bool {
+    INCLUDE_VARIABLES.contains(&name) || CL_VARIABLES.contains(&name)
+}
+
+/// What stands between the directories of a variable.
+pub(super) fn separator(name: &str) -> char {
+    if CL_VARIABLES.contains(&name) { ';' } else { ':' }
+}
+
+/// A list of directories with each of them as `of` makes it; empty ones stay.
+pub(crate) fn of_each(name: &str, list: &str, of: impl Fn(&str) -> String) -> String {
+    let separator = separator(name);
+    let dirs: Vec<String> = list.split(separator).map(of).collect();
+    dirs.join(&separator.to_string())
+}
 
 /// As they are named on the command line, in the environment and in `builtin`.
 ///
@@ -23,9 +43,12 @@ pub(crate) fn include_dirs(
         let into = match name.as_str() {
             "CPATH" => &mut dirs.bracket,
             name if INCLUDE_VARIABLES.contains(&name) => &mut dirs.system,
+            "INCLUDE" | "EXTERNAL_INCLUDE" => &mut dirs.after,
             _ => continue,
         };
-        into.extend(value.split(':').filter(|dir| !dir.is_empty()).map(ToOwned::to_owned));
+        into.extend(
+            value.split(separator(name)).filter(|dir| !dir.is_empty()).map(ToOwned::to_owned),
+        );
     }
     if !dirs.no_builtin {
         let skipped = |dir: &&String| dirs.no_cxx && dir.contains("/c++/");
@@ -63,11 +86,15 @@ impl Dirs {
                 Token::Flag { meaning: Meaning::NoStdIncxx, .. } => self.no_cxx = true,
                 Token::Flag { flag, value: Some(dir), .. } => match flag.as_str() {
                     "-iquote" => self.quote.push(dir.clone()),
-                    "-I" | "--include-directory" | "--include-directory=" => {
+                    "-I" | "/I" | "--include-directory" | "--include-directory=" => {
                         self.bracket.push(dir.clone());
                     }
                     "-isystem" => self.system.push(dir.clone()),
                     "-idirafter" => self.after.push(dir.clone()),
+                    // clang-cl searches its own headers before these.
+                    "-imsvc" | "/imsvc" | "-external:I" | "/external:I" => {
+                        self.after.push(dir.clone());
+                    }
                     _ => {}
                 },
                 _ => {}
@@ -78,7 +105,7 @@ impl Dirs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse;
+    use super::super::tokens::{parse, parse_for};
     use super::*;
 
     fn check(line: &str, env: &[(&str, &str)]) -> String {
@@ -102,6 +129,16 @@ mod tests {
     #[test]
     fn a_directory_of_the_compiler_stays_in_its_place() {
         assert_eq!(check("-I/usr/include", &[]), "/gcc /usr/include/c++/12 /usr/include");
+    }
+
+    #[test]
+    fn clang_cl_searches_its_own_headers_before_those_of_the_system() {
+        let line = ["/imsvc/sdk", "-I", "/a", "/external:I", "/x", "/clang:-I/c", "/c", "a.c"];
+        let args = line.map(ToOwned::to_owned);
+        let env = [("INCLUDE".to_owned(), "/vc;;/um".to_owned())];
+        let builtin = ["/clang/include".to_owned()];
+        let dirs = include_dirs(&parse_for("clang-cl", &args), &env, &builtin);
+        assert_eq!(dirs.join(" "), "/a /c /clang/include /sdk /x /vc /um");
     }
 
     #[test]

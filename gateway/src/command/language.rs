@@ -21,6 +21,13 @@ pub(crate) fn is_cxx(compiler: &str, tokens: &[Token]) -> bool {
             Token::Flag { flag, value: Some(value), .. } if flag == "-x" => {
                 said = Some(value.as_str()).filter(|language| *language != "none");
             }
+            // clang-cl: for all sources, and for the one that is the value.
+            Token::Flag { flag, .. } if matches!(flag.as_str(), "/TP" | "-TP" | "/Tp" | "-Tp") => {
+                return true;
+            }
+            Token::Flag { flag, .. } if matches!(flag.as_str(), "/TC" | "-TC" | "/Tc" | "-Tc") => {
+                return false;
+            }
             Token::Operand(name) => {
                 let cxx = match said {
                     Some(language) => Some(language.contains("c++")),
@@ -48,12 +55,12 @@ fn of_file(name: &str, driver: bool) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse;
+    use super::super::tokens::parse_for;
     use super::*;
 
     fn check(line: &str) -> bool {
         let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        is_cxx(&words[0], &parse(&words[1..]))
+        is_cxx(&words[0], &parse_for(&words[0], &words[1..]))
     }
 
     #[test]
@@ -83,5 +90,8 @@ mod tests {
         assert!(!check("g++ -x c -c x.cc"));
         assert!(check("gcc -x c -x none -c x.cc"));
         assert!(!check("gcc -c x.c -x c++"));
+        assert!(check("clang-cl /TP /c x.c") && check("clang-cl /c -Tpx.c"));
+        assert!(!check("clang-cl /TC /c x.cc") && !check("clang-cl /c /Tc x.cc"));
+        assert!(check("clang-cl /c x.cc") && !check("clang-cl /c x.c"));
     }
 }

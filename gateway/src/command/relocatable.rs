@@ -1,6 +1,7 @@
 //! Does the result depend on the directory that the compiler runs in?
 
 use super::flags::Meaning;
+use super::include_dirs::separator;
 use super::tokens::Token;
 use crate::paths::AbsPath;
 
@@ -20,7 +21,16 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
     let mut debug = None;
     let mut link_time = None;
     let mut compilation_dir = false;
+    let mut halves = (false, false);
     for token in tokens {
+        if token.for_clang().is_some() {
+            // Its words one by one; their values may be in other ones, which then are operands.
+            let inner = token.handed_on().map_or_else(Vec::new, |(_, inner)| inner);
+            match relocation(gcc, &inner, &[]) {
+                Relocation::Relocatable => continue,
+                fixed => return fixed,
+            }
+        }
         match token {
             Token::Unknown(flag) => return Relocation::Fixed(format!("unknown flag {flag}")),
             Token::Operand(name) if is_users(name) => return Relocation::Fixed(name.clone()),
@@ -34,13 +44,19 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
                     Meaning::Path if is_users(value) => {
                         return Relocation::Fixed(format!("{flag} {value}"));
                     }
-                    Meaning::Absolute | Meaning::HandedOn | Meaning::Coverage | Meaning::Dumps => {
+                    Meaning::Absolute
+                    | Meaning::HandedOn
+                    | Meaning::Coverage
+                    | Meaning::Dumps
+                    | Meaning::Precompiled => {
                         return Relocation::Fixed(flag.clone());
                     }
                     Meaning::Remap => return Relocation::Fixed(format!("{flag}{value}")),
                     Meaning::DebugInfo => debug = Some(flag.clone()),
                     Meaning::NoDebugInfo => debug = None,
                     Meaning::CompilationDir => compilation_dir = true,
+                    Meaning::DebugDir => halves.0 = true,
+                    Meaning::CoverageDir => halves.1 = true,
                     Meaning::LinkTime => link_time = Some(flag.clone()),
                     Meaning::NoLinkTime => link_time = None,
                     _ => {}
@@ -48,14 +64,15 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
             }
         }
     }
-    if let Some(flag) = debug.filter(|_| !compilation_dir) {
+    // clang-cl writes its command line into debug information, with both directories in it.
+    if let Some(flag) = debug.filter(|_| !compilation_dir && halves != (true, true)) {
         return Relocation::Fixed(format!("{flag} without a compilation directory"));
     }
     if let Some(flag) = link_time.filter(|_| gcc) {
         return Relocation::Fixed(flag);
     }
     for (name, value) in env {
-        if name != "PWD" && value.split(':').any(is_users) {
+        if name != "PWD" && value.split(separator(name)).any(is_users) {
             return Relocation::Fixed(format!("environment variable {name}"));
         }
     }
@@ -68,7 +85,7 @@ fn is_users(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse;
+    use super::super::tokens::{parse, parse_for};
     use super::*;
 
     fn check(line: &str) -> Relocation {
@@ -122,6 +139,40 @@ mod tests {
     fn code_for_the_linker_holds_the_directory_with_gcc_alone() {
         assert!(matches!(check_for(true, "-flto -c a.c"), Relocation::Fixed(_)));
         assert_eq!(check_for(false, "-flto=thin -c a.c"), Relocation::Relocatable);
+    }
+
+    #[test]
+    fn clang_cl_has_flags_of_its_own() {
+        let check = |line: &str| {
+            let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
+            let env = [("INCLUDE".to_owned(), "../sdk;/usr/include".to_owned())];
+            relocation(false, &parse_for("clang-cl", &args), &env)
+        };
+        for line in [
+            "/c ../a.cc /I../inc -imsvc ../sdk /Foa.obj /Wall /O2 /MD /std:c++17 /showIncludes",
+            "/Z7 -ffile-compilation-dir=. /c a.cc",
+            "/Zi -fdebug-compilation-dir=. -fcoverage-compilation-dir=. /c a.cc",
+            "/clang:-MD /clang:-MFa.d /c a.cc -- b.cc",
+            "-Xclang -fno-rtti-data /c /FIx.h a.cc",
+        ] {
+            assert_eq!(check(line), Relocation::Relocatable, "{line}");
+        }
+        for line in [
+            "/c /home/u/a.cc",
+            "/c a.cc -- /home/u/a.cc",
+            "/I/home/u/inc /c a.cc",
+            "-imsvc /home/u/inc /c a.cc",
+            "/Z7 /c a.cc",
+            "/Z7 -fdebug-compilation-dir=. /c a.cc",
+            "/clang:-I/home/u/x /c a.cc",
+            "/clang:-MF /clang:/home/u/x /c a.cc",
+            "/unheard-of /c a.cc",
+            "/Fo/home/u/a.obj /c a.cc",
+        ] {
+            assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
+        }
+        let env = [("INCLUDE".to_owned(), "../sdk;/home/u/sdk".to_owned())];
+        assert!(matches!(relocation(false, &[], &env), Relocation::Fixed(_)));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A command line as flags with their values, and back.
 
-use super::flags::{Meaning, Shape, lookup};
+use super::family::is_cl;
+use super::flags::{Meaning, Shape};
+use super::{cl_flags, flags};
 use crate::paths::AbsPath;
 
 /// One flag or operand of a command line.
@@ -48,6 +50,8 @@ impl Token {
             Self::Flag { flag, value: None, .. } if !flag.starts_with("-Wl,") => flag,
             _ => "",
         };
+        // With clang-cl the slash may be the flag's own.
+        let arg = arg.strip_prefix('/').unwrap_or(arg);
         arg.split([',', '=', ':']).filter_map(|part| {
             let at = part.find('/')?;
             let begins = at == 0 || part.starts_with('-');
@@ -56,21 +60,78 @@ impl Token {
     }
 
     /// The command line that is handed on inside of this argument, and the name of whom it is for:
-    /// `-Wp,-Ix,-DY` is `-Wp,` and two flags.
+    /// `-Wp,-Ix,-DY` is `-Wp,` and two flags, `/clang:-Ix` is `/clang:` and one.
     pub(crate) fn handed_on(&self) -> Option<(&str, Vec<Token>)> {
         let Self::Flag { flag, value: None, .. } = self else { return None };
-        let list = flag.strip_prefix("-Wp,").or_else(|| flag.strip_prefix("-Wa,"))?;
-        let words: Vec<String> = list.split(',').map(ToOwned::to_owned).collect();
-        Some((&flag[..flag.len() - list.len()], parse(&words)))
+        let list = flag.strip_prefix("-Wp,").or_else(|| flag.strip_prefix("-Wa,"));
+        let words: Vec<String> = match list {
+            Some(list) => list.split(',').map(ToOwned::to_owned).collect(),
+            None => vec![self.for_clang()?.to_owned()],
+        };
+        let to = list.map_or(CLANG.len(), |_| "-Wp,".len());
+        Some((&flag[..to], parse(&words)))
+    }
+
+    /// What clang-cl hands on to clang's own driver, a word at a time.
+    pub(super) fn for_clang(&self) -> Option<&str> {
+        match self {
+            Self::Flag { flag, value: None, meaning: Meaning::HandedOn, .. } => {
+                flag.get(1..)?.strip_prefix(&CLANG[1..])
+            }
+            _ => None,
+        }
     }
 }
 
-/// Reads the arguments after the compiler's name. Never fails: a value that is cut off is none.
-pub(crate) fn parse(args: &[String]) -> Vec<Token> {
+const CLANG: &str = "/clang:";
+
+/// A flag that clang-cl does not know, for the part of clang that compiles.
+pub(crate) fn for_front_end(flag: String) -> [String; 2] {
+    ["-Xclang".to_owned(), flag]
+}
+
+/// Reads the arguments after the name of this compiler. Never fails: a value that is cut off is none.
+pub(crate) fn parse_for(compiler: &str, args: &[String]) -> Vec<Token> {
+    match is_cl(compiler) {
+        true => parse_cl(args),
+        false => parse(args),
+    }
+}
+
+/// Those of a compiler with a GNU command line.
+pub(super) fn parse(args: &[String]) -> Vec<Token> {
+    read(args, flags::lookup, |arg| !arg.starts_with('-') || arg == "-")
+}
+
+/// Those of clang-cl. A slash may begin a flag or an absolute path, which is what it is taken for
+/// where there is no such flag; `--` ends the flags.
+fn parse_cl(args: &[String]) -> Vec<Token> {
+    let begins_path = |rest: &str| {
+        let name = rest.split([':', '=']).next();
+        name.is_some_and(|name| name.contains(['/', '\\']))
+    };
+    let is_operand = |arg: &str| match arg.strip_prefix('/') {
+        Some(rest) => cl_flags::lookup(arg).is_none() && begins_path(rest),
+        None => !arg.starts_with('-') || arg == "-",
+    };
+    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+    let mut tokens = read(&args[..end], cl_flags::lookup, is_operand);
+    if let [end, sources @ ..] = &args[end..] {
+        tokens.push(Token::plain(end.clone()));
+        tokens.extend(sources.iter().cloned().map(Token::Operand));
+    }
+    tokens
+}
+
+fn read(
+    args: &[String],
+    lookup: impl Fn(&str) -> Option<(&'static str, Shape, Meaning)>,
+    is_operand: impl Fn(&str) -> bool,
+) -> Vec<Token> {
     let mut tokens = Vec::with_capacity(args.len());
     let mut args = args.iter();
     while let Some(arg) = args.next() {
-        if !arg.starts_with('-') || arg == "-" {
+        if is_operand(arg) {
             tokens.push(Token::Operand(arg.clone()));
             continue;
         }
@@ -78,9 +139,10 @@ pub(crate) fn parse(args: &[String]) -> Vec<Token> {
             tokens.push(Token::Unknown(arg.clone()));
             continue;
         };
-        let rest = &arg[spelling.len()..];
+        // As it was typed, with a slash or a dash.
+        let (typed, rest) = arg.split_at(spelling.len());
         let flag = |value: Option<&str>, separate| Token::Flag {
-            flag: spelling.to_owned(),
+            flag: typed.to_owned(),
             value: value.map(ToOwned::to_owned),
             separate,
             meaning,
@@ -125,6 +187,46 @@ mod tests {
                     -o a.o -include=x --sysroot=../s -unheard-of - -o";
         let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
         assert_eq!(render(&parse(&args)), args);
+    }
+
+    #[test]
+    fn a_command_line_of_clang_cl_comes_back_as_it_was() {
+        let line = "/nologo -c /I inc -Iinc2 /imsvc sdk -DX /D Y /Foa.obj /Fo:b.obj -Fo /o c.obj /FIx.h \
+                    /clang:-MD /clang:-MFx.d -Xclang -fno-pch /unheard-of /home/u/a.cc -- /Dir/b.cc -x";
+        let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
+        let tokens = parse_cl(&args);
+        assert_eq!(render(&tokens), args);
+        let value = |flag: &str| {
+            tokens.iter().find_map(|token| match token {
+                Token::Flag { flag: found, value, meaning: Meaning::Path, .. } if found == flag => {
+                    value.as_deref()
+                }
+                _ => None,
+            })
+        };
+        assert_eq!((value("/I"), value("-I")), (Some("inc"), Some("inc2")));
+        assert_eq!((value("/imsvc"), value("/o")), (Some("sdk"), Some("c.obj")));
+        assert_eq!((value("/Fo"), value("/Fo:")), (Some("a.obj"), Some("b.obj")));
+        assert!(tokens.contains(&Token::Unknown("/unheard-of".to_owned())));
+        for operand in ["/home/u/a.cc", "/Dir/b.cc", "-x"] {
+            assert!(tokens.contains(&Token::Operand(operand.to_owned())), "{operand}");
+        }
+        let handed: Vec<_> = tokens.iter().filter_map(Token::handed_on).collect();
+        assert!(
+            handed.iter().all(|(to, inner)| *to == "/clang:" && inner.len() == 1),
+            "{handed:?}"
+        );
+        assert_eq!(handed[1].1[0].path(), Some(("-MF", "x.d")));
+    }
+
+    #[test]
+    fn a_slash_that_begins_a_flag_begins_no_path() {
+        for (arg, paths) in
+            [("/Wall", 0), ("/guard:cf", 0), ("/unheard:/home/u/x", 1), ("/ZH:a", 0)]
+        {
+            let tokens = parse_cl(&[arg.to_owned()]);
+            assert_eq!(tokens[0].glued_paths().count(), paths, "{arg}");
+        }
     }
 
     #[test]

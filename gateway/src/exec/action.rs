@@ -99,6 +99,9 @@ impl Plan {
                 Laid::Symlink { target } => tree.symlink(path, target)?,
             }
         }
+        for (link, target) in job.windows.iter().flat_map(|windows| &windows.links) {
+            tree.symlink(link, target)?;
+        }
         for dir in &layout.dirs {
             tree.dir(dir);
         }

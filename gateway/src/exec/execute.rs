@@ -80,7 +80,9 @@ async fn once(
         outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
             .instrument(info_span!("outputs"));
     let collected = stage("outputs", collected).await?;
-    match verdict::of_the_worker(&plan.program, collected.exit_status, &collected.stderr) {
+    let worker = verdict::of_the_worker(&plan.program, collected.exit_status, &collected.stderr);
+    let failed = collected.exit_status != 0;
+    match worker.or_else(|| failed.then(|| plan.told.not_found(&collected.stderr)).flatten()) {
         Some(why) => impossible(why),
         None => Ok(collected),
     }

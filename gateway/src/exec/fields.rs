@@ -9,8 +9,9 @@ use goma_common::FileKey;
 use goma_proto::api::exec_req;
 
 use super::job::{Input, Output, ToolFile, ToolKind};
-use crate::paths::AbsPath;
+use crate::paths::{AbsPath, BadPath, Walked};
 use crate::refusal::{Refusal, impossible};
+use crate::windows_path::WindowsDir;
 use crate::worker::Sha256;
 
 /// Inputs of one compile. The largest seen has 564; the bound is there for those who try.
@@ -31,6 +32,22 @@ pub(super) const MAX_PROPERTIES: usize = 100;
 const MAX_DEPTH: usize = 256;
 const MAX_PATH: usize = 4096;
 
+/// The directory in which a client reads names, POSIX or Windows.
+pub(super) struct Here<'a> {
+    pub(super) cwd: &'a AbsPath,
+    pub(super) windows: Option<&'a WindowsDir>,
+}
+
+impl Here<'_> {
+    /// Follows a name as the client does.
+    pub(super) fn walk(&self, name: &str) -> Result<Walked, BadPath> {
+        match self.windows {
+            None => self.cwd.walk(name),
+            Some(dir) => dir.walk(name),
+        }
+    }
+}
+
 pub(super) fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
     let code = goma_common::Code::InvalidArgument;
     Err(Refusal::Failed(goma_common::Error::new(code, why).context("ExecReq")))
@@ -42,7 +59,9 @@ pub(super) fn path<T, E: std::fmt::Display>(
     text: &str,
 ) -> Result<T, Refusal> {
     // A text that is shorter than that has no more parts than it may.
-    if text.len() > MAX_PATH || text.len() >= MAX_DEPTH && text.split('/').count() > MAX_DEPTH {
+    if text.len() > MAX_PATH
+        || text.len() >= MAX_DEPTH && text.split(['/', '\\']).count() > MAX_DEPTH
+    {
         let start: String = text.chars().take(100).collect();
         return impossible(format!("{what} {start:?}... is longer than a path may be"));
     }
@@ -89,11 +108,11 @@ pub(super) fn environment(env: &[String]) -> Result<Vec<(String, String)>, Refus
     Ok(env)
 }
 
-pub(super) fn inputs(cwd: &AbsPath, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
+pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
     let mut validated = Vec::with_capacity(inputs.len());
     for input in inputs {
         let name = input.filename.unwrap_or_default();
-        let walked = path("input", cwd.walk(&name), &name)?;
+        let walked = path("input", here.walk(&name), &name)?;
         let Some(key) = input.hash_key else {
             return invalid(format!("input {name:?} has no hash_key"));
         };
@@ -106,16 +125,16 @@ pub(super) fn inputs(cwd: &AbsPath, inputs: Vec<exec_req::Input>) -> Result<Vec<
     Ok(validated)
 }
 
-pub(super) fn outputs(cwd: &AbsPath, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
+pub(super) fn outputs(here: &Here<'_>, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
     if names.len() > MAX_OUTPUTS {
         return impossible(format!("{} outputs; {MAX_OUTPUTS} at most", names.len()));
     }
     let outputs = names.into_iter().map(|name| {
-        let path = path("output", cwd.walk(&name), &name)?.path;
+        let path = path("output", here.walk(&name), &name)?.path;
         if path.is_system() {
             return impossible(format!("output {name:?} is in a system directory"));
         }
-        if cwd.is_within(&path) {
+        if here.cwd.is_within(&path) {
             return impossible(format!(
                 "output {name:?} is the directory of the compile, or above"
             ));
@@ -126,7 +145,7 @@ pub(super) fn outputs(cwd: &AbsPath, names: Vec<String>) -> Result<Vec<Output>, 
 }
 
 pub(super) fn tool_files(
-    cwd: &AbsPath,
+    here: &Here<'_>,
     specs: Vec<goma_proto::api::ToolchainSpec>,
 ) -> Result<Vec<ToolFile>, Refusal> {
     if specs.len() > MAX_TOOL_FILES {
@@ -137,7 +156,7 @@ pub(super) fn tool_files(
     }
     let files = specs.into_iter().map(|spec| {
         let name = spec.path.unwrap_or_default();
-        let path = path("toolchain file", cwd.walk(&name), &name)?.path;
+        let path = path("toolchain file", here.walk(&name), &name)?.path;
         let kind = match spec.symlink_path.filter(|target| !target.is_empty()) {
             Some(target) => ToolKind::Symlink { target },
             None => ToolKind::File {

@@ -19,6 +19,7 @@ use crate::command::{self, Token};
 use crate::config::GatewayConfig;
 use crate::identity::Caller;
 use crate::paths::AbsPath;
+use crate::platforms::CompilerEntry;
 use crate::refusal::Refusal;
 use crate::worker::WorkerFiles;
 
@@ -99,7 +100,14 @@ fn check(request: &ExecReq) {
         AbsolutePaths::Rewrite,
         AbsolutePaths::Refuse,
     ] {
-        let config = GatewayConfig { absolute_paths, ..Default::default() };
+        // What Windows clients need.
+        let cl = CompilerEntry {
+            name: "clang-cl".to_owned(),
+            path: "/usr/bin/clang-cl".to_owned(),
+            ..Default::default()
+        };
+        let compilers = vec![cl].into();
+        let config = GatewayConfig { absolute_paths, compilers, ..Default::default() };
         for system in [SystemFiles::Workers, SystemFiles::Clients] {
             let planned = plan(request, &config, system);
             let other = plan(&reversed, &config, system);
@@ -270,12 +278,16 @@ fn reaches_no_system_file(planned: &Planned) {
     let Some(command) = decoded.into_iter().find(is_it) else {
         return;
     };
+    let is_output = |flag: &str| {
+        matches!(flag.get(1..), Some("o" | "Fo" | "Fo:" | "Fa" | "Fd" | "Fe" | "Fi" | "Fm" | "FR"))
+    };
     let is_system = |name: &str| job.cwd.walk(name).is_ok_and(|walked| walked.path.is_system());
     // Behind the program, and behind `env` and what is for it.
     let behind = if command.arguments[0] == *program { 1 } else { 4 };
-    for token in command::parse(&command.arguments[behind..]) {
+    for token in command::parse_for(&job.compiler.name, &command.arguments[behind..]) {
         match (&token, token.path()) {
             (_, Some(("-B" | "-L" | "--gcc-toolchain=" | "-fuse-ld=" | "-o" | "-MF", _))) => {}
+            (_, Some((flag, _))) if is_output(flag) => {}
             (_, Some((flag, value))) => assert!(!is_system(value), "{flag} {value}"),
             (Token::Operand(name), _) => assert!(!is_system(name), "{name}"),
             _ => {}
@@ -301,7 +313,7 @@ fn moved(request: &ExecReq, planned: &Planned) -> Option<ExecReq> {
         .chain(specs.filter(|_| job.toolchain.is_some()))
         .chain([job.compiler.path.as_str()])
         .chain(job.tokens.iter().filter_map(|token| token.path().map(|(_, value)| value)));
-    let moves = !layout.fixed && names.all(stays);
+    let moves = !layout.fixed && job.windows.is_none() && names.all(stays);
     // Links lead where they lead.
     let moves = moves && !request.toolchain_specs.iter().any(|spec| spec.symlink_path.is_some());
     let down = |path: &AbsPath| format!("/w{}", path.as_str());

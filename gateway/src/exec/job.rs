@@ -5,15 +5,17 @@ use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
 use super::fields::{
-    MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, outputs, path,
-    sha256, tool_files,
+    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, outputs,
+    path, sha256, tool_files,
 };
+use super::windows::{self, Windows};
 use crate::command::{self, Token};
 use crate::identity::Caller;
 use crate::paths::AbsPath;
 use crate::platforms::compiler::Wanted;
 use crate::refusal::{Refusal, impossible};
 use crate::source;
+use crate::windows_path::WindowsDir;
 use crate::worker::Sha256;
 
 /// A validated compile.
@@ -45,6 +47,8 @@ pub(crate) struct Job {
     pub(crate) policy: CachePolicy,
     /// On whose behalf its blobs are uploaded.
     pub(crate) source: Source,
+    /// Of a Windows client: what that needs beside.
+    pub(crate) windows: Option<Box<Windows>>,
 }
 
 /// A compiler by name and hash.
@@ -129,18 +133,18 @@ impl Job {
         let Some(spec) = request.command_spec else { return invalid("no command_spec") };
         let source = source::of(caller, request.requester_info.as_ref());
         let requester = request.requester_info.unwrap_or_default();
-        if requester.path_style() == requester_info::PathStyle::WindowsStyle {
-            return impossible("compiles of Windows clients are not served");
-        }
-        let Some(cwd) = request.cwd else { return invalid("no cwd") };
-        let cwd = path("cwd", AbsPath::parse(&cwd), &cwd)?;
+        let Some(told_cwd) = request.cwd else { return invalid("no cwd") };
+        let (cwd, windows) = cwd(requester.path_style(), &told_cwd)?;
+        let here = Here { cwd: &cwd, windows: windows.as_ref() };
         // All below it would be taken for the distribution's, which a worker has of its own.
         if cwd.is_system() {
             return impossible(format!("cwd {cwd} is in a system directory"));
         }
         let name = spec.name.unwrap_or_default();
         if !command::is_served(&name) {
-            return impossible(format!("compiler {name:?} is not served; gcc and clang are"));
+            return impossible(format!(
+                "compiler {name:?} is not served; gcc, clang and clang-cl are"
+            ));
         }
         if !request.expected_output_dirs.is_empty() {
             return impossible("output directories are not served");
@@ -152,7 +156,13 @@ impl Job {
             arguments(request.expanded_arg)?
         };
 
-        let tokens = command::parse(&expanded_args);
+        let tokens = command::parse_for(&name, &expanded_args);
+        if let Some(flag) = command::precompiled_headers(&tokens) {
+            return impossible(format!(
+                "{flag}: headers compiled beforehand hold paths and times of the client's files; \
+                 compile without them (/Y-)"
+            ));
+        }
         let compiler_path = spec.local_compiler_path.unwrap_or_default();
         if compiler_path.is_empty() {
             return invalid("no local_compiler_path");
@@ -171,11 +181,11 @@ impl Job {
             path: compiler_path,
             system_include: include
                 .iter()
-                .map(|dir| path("system include path", cwd.walk(dir).map(|w| w.path), dir))
+                .map(|dir| path("system include path", here.walk(dir).map(|w| w.path), dir))
                 .collect::<Result<_, _>>()?,
         };
         let toolchain = match request.toolchain_included.unwrap_or(false) {
-            true => Some(tool_files(&cwd, request.toolchain_specs)?),
+            true => Some(tool_files(&here, request.toolchain_specs)?),
             false => None,
         };
         let properties = requester.platform_properties;
@@ -186,17 +196,24 @@ impl Job {
         if request.input.len() > MAX_INPUTS {
             return invalid(format!("{} inputs; {MAX_INPUTS} at most", request.input.len()));
         }
-        Ok(Self {
+        let env = environment(&request.env)?;
+        if let Some(name) = command::flags_variable(&compiler.name, &env) {
+            return impossible(format!(
+                "variable {name} holds flags for {}: write them on the command line",
+                compiler.name
+            ));
+        }
+        let mut job = Self {
             compiler,
             toolchain,
             args,
             expanded_args,
             tokens,
-            env: environment(&request.env)?,
-            inputs: inputs(&cwd, request.input)?,
-            outputs: outputs(&cwd, request.expected_output_files)?,
+            env,
+            inputs: inputs(&here, request.input)?,
+            outputs: outputs(&here, request.expected_output_files)?,
             exec_root: match requester.exec_root.filter(|root| !root.is_empty()) {
-                Some(root) => Some(path("exec_root", AbsPath::parse(&root), &root)?),
+                Some(root) => Some(exec_root(&here, &root)?),
                 None => None,
             },
             properties: properties
@@ -209,8 +226,34 @@ impl Job {
                 _ => CachePolicy::LookupAndStore,
             },
             source,
-            cwd,
-        })
+            windows: None,
+            cwd: cwd.clone(),
+        };
+        if let Some(dir) = windows {
+            windows::translate(&mut job, &told_cwd, dir)?;
+        }
+        Ok(job)
+    }
+}
+
+/// The current directory, and the same as a Windows client reads it if it is one's: clients say so,
+/// or it has a drive.
+fn cwd(
+    style: requester_info::PathStyle,
+    told: &str,
+) -> Result<(AbsPath, Option<WindowsDir>), Refusal> {
+    let says = style == requester_info::PathStyle::WindowsStyle;
+    if says || told.as_bytes().get(1) == Some(&b':') {
+        let dir = path("cwd", WindowsDir::parse(told), told)?;
+        return Ok((dir.path().clone(), Some(dir)));
+    }
+    Ok((path("cwd", AbsPath::parse(told), told)?, None))
+}
+
+fn exec_root(here: &Here<'_>, told: &str) -> Result<AbsPath, Refusal> {
+    match here.windows {
+        None => path("exec_root", AbsPath::parse(told), told),
+        Some(_) => path("exec_root", here.walk(told).map(|walked| walked.path), told),
     }
 }
 

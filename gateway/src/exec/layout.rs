@@ -54,6 +54,8 @@ impl Layout {
     ) -> Result<Self, Refusal> {
         let top = top(job, inputs, toolchain)?;
         let relocation = match named_absolutely(job, inputs, toolchain) {
+            // Of a Windows client's no path is absolute by now.
+            _ if job.windows.is_some() => Relocation::Relocatable,
             Some(path) => Relocation::Fixed(path),
             None => command::relocation(command::is_gcc(&job.compiler.name), &job.tokens, &job.env),
         };
@@ -108,6 +110,9 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
     let tools = toolchain.files.iter().map(|(path, _)| path);
     let all = files.chain(outputs).chain(tools);
     let mut top = job.cwd.clone();
+    if let Some(dir) = job.windows.as_ref().and_then(|windows| windows.top()) {
+        top = top.common(&dir);
+    }
     for path in all {
         let is_below = path.below(&top).is_some_and(|below| !below.is_empty());
         if is_below || path.is_system() {
@@ -144,7 +149,10 @@ fn dirs(job: &Job, inputs: &Inputs<'_>) -> BTreeSet<AbsPath> {
         }
     }
     dirs.retain(|dir| !dir.is_system());
-    dirs
+    match &job.windows {
+        None => dirs,
+        Some(windows) => dirs.into_iter().map(|dir| windows.spelled(dir)).collect(),
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,8 @@
 //! [`placing`] moves the paths of the command line there. [`rewrite`] is for backends that run a
 //! compile where they like though its result tells the place. [`told`] gives outputs the client's
 //! paths, [`text`] keeps what the compiler prints within bounds, and [`verdict`] tells a worker's failure
-//! from the compiler's. [`miss`] is what a compile is compared by with the last of its output.
+//! from the compiler's. [`windows`] makes a Windows client's compile one of
+//! these. [`miss`] is what a compile is compared by with the last of its output.
 
 mod action;
 mod cached;
@@ -44,6 +45,7 @@ mod told;
 mod toolchain;
 mod tree;
 mod verdict;
+mod windows;
 
 use std::sync::Arc;
 use std::time::Instant;

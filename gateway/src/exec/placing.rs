@@ -100,6 +100,10 @@ fn has_no_place(what: &str) -> String {
 /// The compiler's own programs and libraries are the worker's; outputs are nobody's yet.
 fn stays(flag: &str) -> bool {
     ["-B", "-L", "--gcc-toolchain=", "-fuse-ld=", "-o", "-MF"].contains(&flag)
+        || matches!(
+            flag.get(1..),
+            Some("o" | "Fo" | "Fo:" | "Fa" | "Fd" | "Fe" | "Fi" | "Fm" | "FR")
+        )
 }
 
 fn is_sysroot(flag: &str) -> bool {
@@ -109,7 +113,10 @@ fn is_sysroot(flag: &str) -> bool {
 /// Whether a flag's value is a directory, and not one file that the client must have sent.
 fn is_directory(flag: &str) -> bool {
     let search = ["-I", "-iquote", "-isystem", "-idirafter"].contains(&flag);
-    search || is_sysroot(flag) || flag.starts_with("--include-directory")
+    let of_cl = ["I", "AI", "imsvc", "external:I", "winsysroot", "vctoolsdir", "winsdkdir"];
+    let of_cl = flag.get(1..).is_some_and(|name| of_cl.contains(&name));
+    let own = flag.starts_with("-resource-dir");
+    search || of_cl || own || is_sysroot(flag) || flag.starts_with("--include-directory")
 }
 
 #[cfg(test)]
@@ -144,6 +151,11 @@ mod tests {
             "-Xclang -internal-isystem -Xclang ../.goma-system/usr/x -c a.c",
         );
         check("gcc --sysroot=/ -I=/usr/x -c a.c", "--sysroot=../.goma-system -I=/usr/x -c a.c");
+        check(
+            "clang-cl /I/usr/x -imsvc /usr/y /Foa.obj /c /clang:-I/usr/z -- /usr/share/x/a.c",
+            "/I../.goma-system/usr/x -imsvc ../.goma-system/usr/y /Foa.obj /c \
+             /clang:-I../.goma-system/usr/z -- ../.goma-system/usr/share/x/a.c",
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use super::job::Job;
 use super::layout::Layout;
 use super::placing::Placing;
-use crate::command::{self, INCLUDE_VARIABLES};
+use crate::command;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
@@ -45,8 +45,9 @@ impl Sysroot {
     pub(super) fn arguments(&self, job: &Job) -> Result<Vec<String>, Refusal> {
         let prefix = &self.prefix;
         let has = |flag: &str| job.expanded_args.iter().any(|arg| arg == flag);
-        let gcc = command::is_gcc(&job.compiler.name);
-        if let Some(flag) = command::recording_flag(gcc, &job.tokens) {
+        let compiler = &job.compiler.name;
+        let (gcc, cl) = (command::is_gcc(compiler), command::is_cl(compiler));
+        if let Some(flag) = command::recording_flag(compiler, &job.tokens) {
             return impossible(format!(
                 "the worker's system files are others than the client's, and {flag} would tell where \
                  those were put"
@@ -57,7 +58,9 @@ impl Sysroot {
         if gcc && !self.fixed && !self.rewritten {
             args.push("-fno-canonical-system-headers".to_owned());
         }
-        if !has("-nostdinc") {
+        if cl {
+            args.extend(self.of_cl(job));
+        } else if !has("-nostdinc") {
             args.push("-nostdinc".to_owned());
             for dir in &job.compiler.system_include {
                 if has("-nostdinc++") && dir.as_str().contains("/c++/") {
@@ -79,11 +82,27 @@ impl Sysroot {
         if gcc {
             args.extend(placed);
             args.extend(self.maps());
+        } else if cl {
+            let maps = self.maps().into_iter().flat_map(command::for_front_end);
+            args.splice(0..0, maps);
+            args.extend(placed);
         } else {
             args.splice(0..0, self.maps());
             args.extend(placed);
         }
         Ok(args)
+    }
+
+    /// Where clang-cl finds its own headers, and those that it knows of by itself.
+    fn of_cl(&self, job: &Job) -> Vec<String> {
+        let dirs = job.compiler.system_include.iter().filter(|dir| dir.is_system());
+        let flag = |dir: &AbsPath| match dir.as_str().strip_suffix("/include") {
+            Some(own) if own.contains("/lib/clang/") => {
+                format!("-resource-dir={}{own}", self.prefix)
+            }
+            _ => format!("-imsvc{}{dir}", self.prefix),
+        };
+        dirs.map(flag).collect()
     }
 
     /// The flags that tell system paths as the client's in what is compiled.
@@ -98,12 +117,11 @@ impl Sysroot {
 
     /// A variable with the prefix before the system directories in it, if it is a list of such.
     pub(super) fn variable(&self, job: &Job, name: &str, value: String) -> String {
-        if !INCLUDE_VARIABLES.contains(&name) {
+        if !command::is_list(name) {
             return value;
         }
         let placing = Placing::new(job, &self.prefix);
-        let dirs: Vec<String> = value.split(':').map(|dir| placing.path(dir)).collect();
-        dirs.join(":")
+        command::of_each(name, &value, |dir| placing.path(dir))
     }
 
     /// Tells paths as the client knows them: in diagnostics and dependency files.
@@ -160,10 +178,11 @@ mod tests {
             map("CPATH", ":/usr/x::inc:/usr/y:"),
             ":../.goma-system/usr/x::inc:../.goma-system/usr/y:"
         );
-        for name in INCLUDE_VARIABLES {
+        for name in ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH"] {
             assert_eq!(map(name, "/usr/x"), "../.goma-system/usr/x", "{name}");
         }
         assert_eq!(map("PATH", "/usr/bin"), "/usr/bin");
+        assert_eq!(map("INCLUDE", "/usr/x;inc"), "../.goma-system/usr/x;inc");
     }
 
     #[test]

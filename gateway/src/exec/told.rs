@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::job::Job;
 use super::rewrite::Rewrite;
 use super::sysroot::Sysroot;
+use super::windows::{self, WindowsTold};
 use crate::command;
 
 /// Outputs that are texts whatever made them: preprocessed sources and assembly.
@@ -18,13 +19,16 @@ pub(crate) struct Told {
     sysroot: Option<Sysroot>,
     /// Set where the compile runs elsewhere than at the client and tells of it.
     rewrite: Option<Rewrite>,
+    /// Set for a Windows client.
+    windows: Option<WindowsTold>,
     gcc: bool,
 }
 
 impl Told {
     pub(super) fn new(job: &Job, sysroot: Option<Sysroot>, rewrite: Option<Rewrite>) -> Self {
         let gcc = command::is_gcc(&job.compiler.name);
-        Self { dependency_file: dependency_file(job), sysroot, rewrite, gcc }
+        let windows = job.windows.as_ref().map(|windows| windows.told());
+        Self { dependency_file: dependency_file(job), sysroot, rewrite, windows, gcc }
     }
 
     /// What the compiler printed, as it would have at the client.
@@ -32,10 +36,18 @@ impl Told {
         if let Some(sysroot) = &self.sysroot {
             text = sysroot.restore(&text).into();
         }
-        match &self.rewrite {
-            Some(rewrite) => rewrite.text(&text).into(),
+        if let Some(rewrite) = &self.rewrite {
+            text = rewrite.text(&text).into();
+        }
+        match &self.windows {
+            Some(windows) => windows.text(&text),
             None => text,
         }
+    }
+
+    /// Why what the compiler printed may be no error at the client; none where it would be.
+    pub(super) fn not_found(&self, stderr: &[u8]) -> Option<String> {
+        self.windows.as_ref().and_then(|_| windows::not_found(stderr))
     }
 
     /// An output by the client's name, as it would be there.
@@ -64,7 +76,7 @@ impl Told {
     }
 
     fn is_rules(&self, name: &str) -> bool {
-        let edited = self.sysroot.is_some() || self.rewrite.is_some();
+        let edited = self.sysroot.is_some() || self.rewrite.is_some() || self.windows.is_some();
         edited && self.dependency_file.as_deref() == Some(name)
     }
 
@@ -75,6 +87,9 @@ impl Told {
         }
         if let Some(rewrite) = &self.rewrite {
             rules = rewrite.rules(&rules);
+        }
+        if let Some(windows) = &self.windows {
+            return windows.rules(&rules).into();
         }
         match std::str::from_utf8(&rules) {
             Ok(text) if rules != contents => command::broken_into_lines(text, self.gcc).into(),
@@ -90,5 +105,9 @@ fn is_text(name: &str) -> bool {
 /// The output that the command line makes a dependency file.
 fn dependency_file(job: &Job) -> Option<String> {
     let path = job.cwd.walk(&command::dependency_file(&job.tokens)?).ok()?.path;
+    let path = match &job.windows {
+        Some(windows) => windows.spelled(path),
+        None => path,
+    };
     job.outputs.iter().find(|output| output.path == path).map(|output| output.name.clone())
 }

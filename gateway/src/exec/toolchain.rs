@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use goma_common::Digest;
 
-use super::job::{Job, ToolKind};
+use super::job::{Compiler, Job, ToolKind};
+use crate::command;
 use crate::config::GatewayConfig;
 use crate::paths::AbsPath;
 use crate::platforms::CompilerEntry;
@@ -55,7 +56,11 @@ pub(super) fn choose(
 ) -> Result<Toolchain, Refusal> {
     let Some(files) = &job.toolchain else {
         let listed = compilers.iter().find(|entry| entry.fits(job.compiler.wanted()));
-        return listed.map_or_else(|| registered(job, worker), |entry| Ok(of_list(job, entry)));
+        return match listed {
+            Some(entry) => Ok(of_list(job, entry)),
+            None if job.windows.is_some() => for_windows(job),
+            None => registered(job, worker),
+        };
     };
     let links: HashMap<&AbsPath, &str> = files
         .iter()
@@ -110,15 +115,37 @@ fn of_list(job: &Job, entry: &CompilerEntry) -> Toolchain {
         program: entry.path.clone(),
         system: entry.hash().map(|hash| (entry.path.clone(), hash)).into_iter().collect(),
         files: Vec::new(),
-        arguments: adds.then(|| format!("--target={target}")).into_iter().collect(),
+        arguments: mode(job, &entry.path)
+            .into_iter()
+            .chain(adds.then(|| format!("--target={target}")))
+            .collect(),
         properties: entry.properties.clone().into_iter().collect(),
     }
 }
 
+fn for_windows(job: &Job) -> Result<Toolchain, Refusal> {
+    let Compiler { name, version, target, .. } = &job.compiler;
+    impossible(format!(
+        "a Windows client's {name} does not run on Linux: list the workers' own as a [[compiler]] of \
+         --exec-config-file (version {version:?}, target {target:?})"
+    ))
+}
+
+/// What makes clang under its own name the clang-cl that the client asks for.
+fn mode(job: &Job, program: &str) -> Option<String> {
+    let named = program.rsplit('/').next().is_some_and(|name| name.starts_with("clang-cl"));
+    let wanted = command::is_cl(&job.compiler.name) && !named;
+    wanted.then(|| "--driver-mode=cl".to_owned())
+}
+
 fn registered(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal> {
     let compiler = &job.compiler;
-    match worker.registered_compiler(&compiler.name, &compiler.hash) {
+    let found = worker.registered_compiler(&compiler.name, &compiler.hash);
+    // clang-cl is clang by another name, which is not on every machine.
+    let as_clang = || worker.registered_compiler("clang", &compiler.hash);
+    match found.or_else(|| command::is_cl(&compiler.name).then(as_clang).flatten()) {
         Some(path) => Ok(Toolchain {
+            arguments: mode(job, &path).into_iter().collect(),
             program: path.clone(),
             system: vec![(path, compiler.hash)],
             ..Toolchain::default()

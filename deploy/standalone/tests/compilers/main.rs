@@ -6,6 +6,7 @@ mod support;
 
 mod actions;
 mod cases;
+mod cl;
 mod debugging;
 mod mode;
 mod own_compiler;

@@ -11,9 +11,9 @@ impl Rewrite {
     /// # Errors
     /// [`Refusal::Impossible`] naming a flag by which the worker's paths would be told all the same.
     pub(in crate::exec) fn arguments(&self, args: &[String]) -> Result<Vec<String>, Refusal> {
-        let tokens = command::parse(args);
+        let tokens = command::parse_for(&self.compiler, args);
         let mut placed = Vec::with_capacity(args.len() + 8);
-        if let Some(flag) = command::recording_flag(self.gcc, &tokens) {
+        if let Some(flag) = command::recording_flag(&self.compiler, &tokens) {
             return told(flag);
         }
         let coverage = tokens.iter().any(is_coverage);
@@ -29,7 +29,11 @@ impl Rewrite {
             }
         }
         placed.extend(self.profile(&tokens)?);
-        if !self.gcc {
+        if command::is_cl(&self.compiler) {
+            // Before the sources, of which some may follow on a `--`.
+            let maps = self.maps(coverage).into_iter().flat_map(command::for_front_end);
+            placed.splice(0..0, maps);
+        } else if !self.gcc {
             placed.extend(self.maps(coverage));
         }
         Ok(placed)
@@ -142,7 +146,15 @@ mod tests {
     fn check(line: &str, placed: &str) {
         let rewrite = rewrite(line);
         let args = rewrite.arguments(&words(line)).expect("it can be done");
-        let maps = rewrite.maps(command::parse(&words(line)).iter().any(is_coverage));
+        if command::is_cl(&rewrite.compiler) {
+            let maps: Vec<_> =
+                rewrite.maps(false).into_iter().flat_map(command::for_front_end).collect();
+            let args = args.strip_prefix(&maps[..]).expect("the maps").join(" ");
+            assert_eq!(args.replace("/proc/self/./cwd/..", "@"), placed, "{line}");
+            return;
+        }
+        let maps = rewrite
+            .maps(command::parse_for(&rewrite.compiler, &words(line)).iter().any(is_coverage));
         // Before the user's own for gcc, behind them for clang.
         let args = match rewrite.gcc {
             true => args.strip_prefix(&maps[..]),
@@ -172,6 +184,18 @@ mod tests {
     }
 
     #[test]
+    fn paths_of_clang_cl_are_found_behind_its_own_flags() {
+        check(
+            "clang-cl /nologo /I/home/u/i /imsvc /home/u/j /Fo/home/u/o/ /c /home/u/src/a.cc",
+            "/nologo /I@/i /imsvc @/j /Fo@/o/ /c @/src/a.cc",
+        );
+        check(
+            "clang-cl /clang:-include /clang:/home/u/p.h /Wall /c -- /home/u/a.cc",
+            "/clang:-include /clang:@/p.h /Wall /c -- @/a.cc",
+        );
+    }
+
+    #[test]
     fn counts_of_gcc_go_where_the_client_runs() {
         check(
             "gcc --coverage -c a.c -o obj/a.b.o",
@@ -192,6 +216,7 @@ mod tests {
             "gcc --coverage -save-temps -c a.c",
             "clang --coverage -c a.c",
             "clang -fmodules -c a.c",
+            "clang-cl /Z7 /c a.c",
         ] {
             let refused = rewrite(line).arguments(&words(line));
             let flag = line.split(' ').nth(1).expect("a flag").split('=').next().expect("a word");

@@ -13,7 +13,7 @@ mod restore;
 use super::job::Job;
 use super::layout::Layout;
 use super::toolchain::{Laid, Toolchain};
-use crate::command::{self, INCLUDE_VARIABLES};
+use crate::command;
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
@@ -38,6 +38,7 @@ pub(crate) struct Rewrite {
     cwd: AbsPath,
     /// The root as the worker's compiler finds it.
     at: String,
+    compiler: String,
     gcc: bool,
 }
 
@@ -48,8 +49,9 @@ impl Rewrite {
     /// [`Refusal::Impossible`] for a cwd that is too deep in the root.
     pub(super) fn new(job: &Job, root: &AbsPath) -> Result<Self, Refusal> {
         let at = format!("{START}{}", "/..".repeat(ups(job, root)?));
-        let gcc = command::is_gcc(&job.compiler.name);
-        Ok(Self { root: root.clone(), cwd: job.cwd.clone(), at, gcc })
+        let compiler = job.compiler.name.clone();
+        let gcc = command::is_gcc(&compiler);
+        Ok(Self { root: root.clone(), cwd: job.cwd.clone(), at, compiler, gcc })
     }
 
     /// The name of the directory of the input root that stands for `root`.
@@ -96,11 +98,10 @@ impl Rewrite {
 
     /// A variable with the user's directories as the worker finds them, if it is a list of such.
     pub(super) fn variable(&self, name: &str, value: String) -> String {
-        if !INCLUDE_VARIABLES.contains(&name) {
+        if !command::is_list(name) {
             return value;
         }
-        let dirs: Vec<String> = value.split(':').map(|dir| self.path(dir)).collect();
-        dirs.join(":")
+        command::of_each(name, &value, |dir| self.path(dir))
     }
 
     /// The user's absolute path as the worker finds it; any other as it is.
@@ -148,6 +149,8 @@ mod tests {
         let value = "/usr/x:/home/u/inc:".to_owned();
         assert_eq!(rewrite.variable("CPATH", value), "/usr/x:/proc/self/./cwd/../inc:");
         assert_eq!(rewrite.variable("X", "/home/u".to_owned()), "/home/u");
+        let value = "../sdk;/home/u/inc".to_owned();
+        assert_eq!(rewrite.variable("INCLUDE", value), "../sdk;/proc/self/./cwd/../inc");
     }
 
     #[test]

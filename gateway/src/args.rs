@@ -10,14 +10,17 @@ use goma_common::admin::{Admin, AdminArgs};
 use goma_common::preset::{AbsolutePaths, OutputFields, Traits};
 use goma_common::print_config::Derived;
 use goma_common::program::Failure;
+use goma_common::reloaded::Reloaded;
 use goma_common::remote_args::RemoteArgs;
 use goma_common::tls::ServerTlsArgs;
 use humantime::parse_duration;
+use toml::Table;
 
 use crate::config::{GatewayConfig, Timeouts};
 use crate::identity::{Identity, IdentityArgs, Shown};
 use crate::peer::PeerArgs;
-use crate::platforms::{ExecConfig, PlatformEntry};
+use crate::place::Place;
+use crate::platforms::{ExecConfig, Inventory, PlatformEntry};
 use crate::server::Port;
 
 /// The port for operators, where no other is named.
@@ -37,6 +40,13 @@ pub struct GatewayArgs {
     #[command(flatten)]
     peer: PeerArgs,
     #[command(flatten)]
+    settings: SettingArgs,
+}
+
+/// The part of the flags that a [`GatewayConfig`] follows from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SettingArgs {
+    #[command(flatten)]
     compiles: CompileArgs,
     #[command(flatten)]
     timeouts: TimeoutArgs,
@@ -44,7 +54,7 @@ pub struct GatewayArgs {
     limits: LimitArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Compiles")]
 struct CompileArgs {
     /// Container image of the workers, docker://...@sha256:...
@@ -83,7 +93,7 @@ struct CompileArgs {
 }
 
 /// The original's timeouts, by its names.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Timeouts")]
 struct TimeoutArgs {
     /// Storing and looking up the inputs of a compile
@@ -100,7 +110,7 @@ struct TimeoutArgs {
     exec_response_timeout: Duration,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Limits")]
 struct LimitArgs {
     /// Bytes of request bodies held at once; further requests wait
@@ -172,13 +182,49 @@ impl GatewayArgs {
     /// # Errors
     /// Naming the file and the line.
     pub fn exec_config(&self) -> Result<Option<ExecConfig>, Failure> {
-        let file = self.compiles.exec_config_file.as_ref();
+        let file = self.settings.compiles.exec_config_file.as_ref();
         file.map(|file| ExecConfig::read(file)).transpose().map_err(Failure::configuration)
     }
 
+    /// What the file says, where that is, read again when it changes. `own` is what the flags' backend
+    /// is like; `open` makes the place of another, once for each that is new or is told otherwise.
+    ///
+    /// # Errors
+    /// Naming the file and the line, or the backend.
+    pub fn inventory(
+        &self,
+        own: Traits,
+        open: impl Fn(&str, &Table) -> goma_common::Result<(Place, Traits)> + Send + Sync + 'static,
+    ) -> Result<Option<Reloaded<Inventory>>, Failure> {
+        let Some(file) = self.settings.compiles.exec_config_file.clone() else { return Ok(None) };
+        let settings = self.settings.clone();
+        let read = move |before: Option<&Inventory>| {
+            Inventory::read(&file, before, &settings, &own, &open)
+        };
+        let files = self.settings.compiles.exec_config_file.iter().cloned().collect();
+        Reloaded::open_after(files, read).map(Some).map_err(Failure::configuration)
+    }
+
+    /// The settings. `traits` are what the backend is like where no flag says it.
+    #[must_use]
+    pub fn config(&self, traits: &Traits) -> GatewayConfig {
+        self.settings.config(traits)
+    }
+
+    /// The settings of a platform of the file, whose backend is like that.
+    #[must_use]
+    pub(crate) fn platform_config(
+        &self,
+        traits: &Traits,
+        platform: &PlatformEntry,
+    ) -> GatewayConfig {
+        self.settings.platform_config(traits, platform)
+    }
+}
+
+impl SettingArgs {
     /// The settings of a platform of the file, whose backend is like that. Flags that say what an
     /// action is like are for the flags' own platform.
-    #[must_use]
     pub(crate) fn platform_config(
         &self,
         traits: &Traits,
@@ -193,9 +239,7 @@ impl GatewayArgs {
         }
     }
 
-    /// The settings. `traits` are what the backend is like where no flag says it.
-    #[must_use]
-    pub fn config(&self, traits: &Traits) -> GatewayConfig {
+    fn config(&self, traits: &Traits) -> GatewayConfig {
         let mut platform_properties = self.compiles.platform_property.clone();
         let image = &self.compiles.platform_container_image;
         if !image.is_empty() {

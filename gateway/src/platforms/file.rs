@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::ValueEnum;
 use goma_common::preset::{AbsolutePaths, OutputFields};
@@ -71,12 +70,6 @@ impl ExecConfig {
         };
         let text = std::fs::read_to_string(file).map_err(|error| invalid(&error))?;
         Self::parse(&text).map_err(|why| invalid(&why))
-    }
-
-    /// The compilers of a file, if there is one.
-    #[must_use]
-    pub fn compilers(file: Option<&Self>) -> Arc<[CompilerEntry]> {
-        file.map(|file| file.compilers.as_slice()).unwrap_or_default().into()
     }
 
     /// Reads its text.

@@ -1,20 +1,15 @@
 //! Several kinds of workers: which of them a request is for, and where they are.
 //!
 //! [`file`] reads them, in two forms, [`backend`] what it says of a backend, and [`compiler`] is one that
-//! workers have; here is the choice.
+//! workers have; [`inventory`] is all of a file, put where it is and followed as it changes; here is the
+//! choice.
 
 mod backend;
 pub(crate) mod compiler;
 mod file;
+mod inventory;
 mod text_proto;
 
-use std::collections::HashMap;
-
-use goma_common::Result;
-use goma_common::preset::Traits;
-use toml::Table;
-
-use crate::args::GatewayArgs;
 use crate::config::GatewayConfig;
 use crate::exec::Exec;
 use crate::place::Place;
@@ -22,11 +17,13 @@ use crate::place::Place;
 pub use backend::entry;
 pub use compiler::CompilerEntry;
 pub use file::{ExecConfig, PlatformEntry};
+pub use inventory::{Inventory, follow};
 
 /// Dimensions of a request that an answer names.
 const NAMED: usize = 10;
 
 /// Workers of a kind.
+#[derive(Clone)]
 pub struct Platform {
     /// What clients may ask of them, such as `os:linux`.
     pub dimensions: Vec<String>,
@@ -34,42 +31,6 @@ pub struct Platform {
     pub config: GatewayConfig,
     /// Where they are, if not with the gateway's own backend.
     pub place: Option<Place>,
-}
-
-/// Puts the platforms of a file where they are. `own` is what the flags' backend is like; `open` makes
-/// the place of another, which is done once for each.
-///
-/// # Errors
-/// Naming the backend and what is wrong with it.
-pub fn placed(
-    args: &GatewayArgs,
-    file: Option<ExecConfig>,
-    own: &Traits,
-    mut open: impl FnMut(&str, &Table) -> Result<(Place, Traits)>,
-) -> Result<Vec<Platform>> {
-    let Some(file) = file else { return Ok(Vec::new()) };
-    let compilers = ExecConfig::compilers(Some(&file));
-    let mut places = HashMap::new();
-    for (name, table) in &file.backends {
-        let place = open(name, table).map_err(|error| match error.message.contains("[backend.") {
-            true => error,
-            false => error.context(format_args!("[backend.{name}]")),
-        });
-        places.insert(name.as_str(), place?);
-    }
-    let platforms = file.platforms.iter().map(|platform| {
-        let place = platform.backend.as_deref().and_then(|name| places.get(name));
-        let traits = place.map_or(own, |(_, traits)| traits);
-        Platform {
-            dimensions: platform.dimensions.clone(),
-            config: GatewayConfig {
-                compilers: compilers.clone(),
-                ..args.platform_config(traits, platform)
-            },
-            place: place.map(|(place, _)| place.clone()),
-        }
-    });
-    Ok(platforms.collect())
 }
 
 /// The platforms of a gateway, in the order in which they are tried.

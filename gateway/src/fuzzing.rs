@@ -6,7 +6,7 @@ use goma_common::{Digest, FileEntry, FileKey};
 use goma_proto::api::FileBlob;
 use prost::Message;
 
-use crate::command::{self, Relocation};
+use crate::command::{self, Family, Flags, Relocation};
 use crate::file_blob;
 use crate::paths::{AbsPath, BadPath};
 use crate::platforms::{ExecConfig, entry};
@@ -52,10 +52,15 @@ pub fn file_blob(message: &[u8]) {
 /// compile that is tied to its directory one that may run anywhere.
 pub fn command_line(text: &str) {
     let args: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
+    let reading = Flags::default().reading(Family::Gcc);
     let tokens = command::parse(&args);
     assert_eq!(command::render(&tokens), args);
+    for family in Family::WITH_TABLES {
+        let read = Flags::default().reading(family).parse(&args);
+        assert_eq!(command::render(&read), args, "{family:?}");
+    }
     for token in &tokens {
-        if let Some((to, inner)) = token.handed_on() {
+        if let Some((to, inner)) = token.handed_on(reading.table()) {
             let list = command::render(&inner).join(",");
             assert_eq!(command::render(std::slice::from_ref(token)), [format!("{to}{list}")]);
         }
@@ -66,7 +71,7 @@ pub fn command_line(text: &str) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    for gcc in [true, false] {
+    for gcc in [Family::Gcc, Family::Clang] {
         let alone = command::relocation(gcc, &tokens, &[]);
         let all = command::relocation(gcc, &tokens, &env);
         assert!(all != Relocation::Relocatable || alone == all, "variables only tie down");
@@ -78,7 +83,7 @@ pub fn command_line(text: &str) {
         command::is_cxx(compiler, &tokens);
     }
     let builtin = ["/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
-    let dirs = command::include_dirs(&tokens, &env, &builtin);
+    let dirs = command::include_dirs(reading.table(), &tokens, &env, &builtin);
     let is_told = |dir: &String| builtin.contains(dir) || args.iter().any(|arg| arg.contains(dir));
     // Those of unknown flags are cleaned.
     let clean = !text.contains("//")

@@ -115,7 +115,7 @@ impl Gateway {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         let served = self.tenants.of(caller.tenant);
-        match served.exec(wanted) {
+        match served.exec(wanted, &caller.group) {
             Ok(exec) => exec.serve(request, &caller, deadline).await,
             Err(why) => Ok((Described::of(&request).refused(why), None)),
         }

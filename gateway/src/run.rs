@@ -60,6 +60,7 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let health = Readiness { backend: backend.health.clone(), view };
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
+        flags: cli.gateway.flags()?,
         key_cache_entries: cli.key_cache_entries.max(1),
         ..cli.gateway.config(&cli.remote.traits())
     };

@@ -14,7 +14,7 @@ use crate::files::Files;
 use crate::joined::Joined;
 use crate::per_account::PerAccount;
 use crate::place::Place;
-use crate::platforms::{CompilerEntry, Platform, Platforms};
+use crate::platforms::{CompilerEntry, Offer, Platform, Platforms};
 use crate::shares::Shares;
 use crate::status::Misses;
 
@@ -94,19 +94,22 @@ impl Tenants {
     }
 
     fn with(&self, state: &State, tenant: Tenant, home: Place, files: Arc<Files>) -> Served {
-        let platforms = state.platforms.iter().map(|Platform { dimensions, config, place }| {
-            let config = Arc::new(config.clone());
-            let (place, files) = match place {
-                None => (home.clone(), files.clone()),
-                Some(to) => {
-                    let to = shared(to.of_tenant(tenant));
-                    let files = Arc::new(files.brought_from(to.clone(), home.clone()));
-                    let carried = Carried { home: home.clone(), to: to.clone() };
-                    (Place { shards: Arc::new(carried), ..to }, files)
-                }
-            };
-            (dimensions.clone(), self.exec(config, place, files))
-        });
+        let platforms =
+            state.platforms.iter().map(|Platform { dimensions, groups, config, place }| {
+                let flags = state.config.flags.clone();
+                let config = Arc::new(GatewayConfig { flags, ..config.clone() });
+                let (place, files) = match place {
+                    None => (home.clone(), files.clone()),
+                    Some(to) => {
+                        let to = shared(to.of_tenant(tenant));
+                        let files = Arc::new(files.brought_from(to.clone(), home.clone()));
+                        let carried = Carried { home: home.clone(), to: to.clone() };
+                        (Place { shards: Arc::new(carried), ..to }, files)
+                    }
+                };
+                let offer = Offer { dimensions: dimensions.clone(), groups: groups.clone() };
+                (offer, self.exec(config, place, files))
+            });
         let platforms = Platforms(platforms.collect());
         let exec = self.exec(state.config.clone(), home.clone(), files.clone());
         Served { exec, platforms, home, files }
@@ -114,12 +117,12 @@ impl Tenants {
 }
 
 impl Served {
-    /// What runs compiles that ask for these dimensions.
+    /// What runs compiles of a group's users that ask for these dimensions.
     ///
     /// # Errors
     /// Why there is none, for whoever reads the client's log.
-    pub(crate) fn exec(&self, wanted: &[String]) -> Result<&Exec, String> {
-        Ok(self.platforms.choose(wanted)?.unwrap_or(&self.exec))
+    pub(crate) fn exec(&self, wanted: &[String], group: &str) -> Result<&Exec, String> {
+        Ok(self.platforms.choose(wanted, group)?.unwrap_or(&self.exec))
     }
 }
 

@@ -17,7 +17,7 @@ use goma_gateway::worker::{Properties, Sha256, WorkerFiles};
 
 /// Directories and names of compilers that are registered for clients which name theirs by hash.
 const COMPILER_DIRS: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
-const COMPILERS: [&str; 6] = ["gcc", "g++", "clang", "clang++", "cc", "c++"];
+const COMPILERS: [&str; 8] = ["gcc", "g++", "clang", "clang++", "cc", "c++", "javac", "clang-tidy"];
 /// Hashes kept; beyond it they are forgotten and made anew.
 const MAX_ENTRIES: usize = 200_000;
 

@@ -93,6 +93,7 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
     };
     let config = GatewayConfig {
+        flags: args.gateway.flags()?,
         key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
         ..args.gateway.config(&side.traits)
     };

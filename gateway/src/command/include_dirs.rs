@@ -1,5 +1,6 @@
 //! The directories in which a compiler looks for headers, in its order.
 
+use super::flag_table::FlagTable;
 use super::flags::Meaning;
 use super::tokens::Token;
 
@@ -13,12 +14,13 @@ pub(crate) const INCLUDE_VARIABLES: [&str; 5] =
 /// the compiler's own, `-idirafter`. A directory that an unknown flag names comes first, since it
 /// may be searched first.
 pub(crate) fn include_dirs(
+    flags: &FlagTable,
     tokens: &[Token],
     env: &[(String, String)],
     builtin: &[String],
 ) -> Vec<String> {
     let mut dirs = Dirs::default();
-    dirs.read(tokens);
+    dirs.read(flags, tokens);
     for (name, value) in env {
         let into = match name.as_str() {
             "CPATH" => &mut dirs.bracket,
@@ -49,10 +51,10 @@ struct Dirs {
 }
 
 impl Dirs {
-    fn read(&mut self, tokens: &[Token]) {
+    fn read(&mut self, flags: &FlagTable, tokens: &[Token]) {
         for token in tokens {
-            if let Some((_, inner)) = token.handed_on() {
-                self.read(&inner);
+            if let Some((_, inner)) = token.handed_on(flags) {
+                self.read(flags, &inner);
                 continue;
             }
             match token {
@@ -86,7 +88,8 @@ mod tests {
         let env: Vec<_> =
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let builtin = ["/gcc", "/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
-        include_dirs(&parse(&words), &env, &builtin).join(" ")
+        let flags = super::super::Flags::default().reading(super::super::Family::Gcc);
+        include_dirs(flags.table(), &parse(&words), &env, &builtin).join(" ")
     }
 
     #[test]

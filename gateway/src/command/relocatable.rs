@@ -1,5 +1,6 @@
 //! Does the result depend on the directory that the compiler runs in?
 
+use super::family::Family;
 use super::flags::Meaning;
 use super::tokens::Token;
 use crate::paths::AbsPath;
@@ -16,7 +17,14 @@ pub(crate) enum Relocation {
 /// Decides by the arguments, and by the environment other than `PWD`. Pure.
 ///
 /// System paths do not count: they are the same for everybody.
-pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) -> Relocation {
+pub(crate) fn relocation(family: Family, tokens: &[Token], env: &[(String, String)]) -> Relocation {
+    match family {
+        Family::ClangTidy => {
+            return Relocation::Fixed("clang-tidy tells absolute paths".to_owned());
+        }
+        Family::Other => return Relocation::Fixed("nothing is known of this compiler".to_owned()),
+        Family::Gcc | Family::Clang | Family::Javac => {}
+    }
     let mut debug = None;
     let mut link_time = None;
     let mut compilation_dir = false;
@@ -32,6 +40,9 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
                 let value = value.as_deref().unwrap_or("");
                 match meaning {
                     Meaning::Path if is_users(value) => {
+                        return Relocation::Fixed(format!("{flag} {value}"));
+                    }
+                    Meaning::Paths if value.split(':').any(is_users) => {
                         return Relocation::Fixed(format!("{flag} {value}"));
                     }
                     Meaning::Absolute | Meaning::HandedOn | Meaning::Coverage | Meaning::Dumps => {
@@ -51,7 +62,7 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
     if let Some(flag) = debug.filter(|_| !compilation_dir) {
         return Relocation::Fixed(format!("{flag} without a compilation directory"));
     }
-    if let Some(flag) = link_time.filter(|_| gcc) {
+    if let Some(flag) = link_time.filter(|_| family == Family::Gcc) {
         return Relocation::Fixed(flag);
     }
     for (name, value) in env {
@@ -68,16 +79,16 @@ fn is_users(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse;
     use super::*;
 
     fn check(line: &str) -> Relocation {
-        check_for(true, line)
+        check_for(Family::Gcc, line)
     }
 
-    fn check_for(gcc: bool, line: &str) -> Relocation {
+    fn check_for(family: Family, line: &str) -> Relocation {
         let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        relocation(gcc, &parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
+        let tokens = super::super::Flags::default().reading(family).parse(&args);
+        relocation(family, &tokens, &[("PWD".to_owned(), "/home/u".to_owned())])
     }
 
     #[test]
@@ -120,13 +131,38 @@ mod tests {
 
     #[test]
     fn code_for_the_linker_holds_the_directory_with_gcc_alone() {
-        assert!(matches!(check_for(true, "-flto -c a.c"), Relocation::Fixed(_)));
-        assert_eq!(check_for(false, "-flto=thin -c a.c"), Relocation::Relocatable);
+        assert!(matches!(check_for(Family::Gcc, "-flto -c a.c"), Relocation::Fixed(_)));
+        assert_eq!(check_for(Family::Clang, "-flto=thin -c a.c"), Relocation::Relocatable);
+    }
+
+    #[test]
+    fn javac_names_directories_in_its_arguments_alone() {
+        let check = |line| check_for(Family::Javac, line);
+        let relative =
+            "-g -d out/classes -cp lib/a.jar:/usr/share/java/b.jar -Xlint:all A.java @a.params";
+        assert_eq!(check(relative), Relocation::Relocatable);
+        for line in [
+            "-d /home/u/out A.java",
+            "-cp lib/a.jar:/home/u/b.jar A.java",
+            "--processor-path=/home/u/p.jar A.java",
+            "-Aout=/home/u/x A.java",
+            "--unheard A.java",
+            "/home/u/A.java",
+        ] {
+            assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn of_others_nothing_is_known() {
+        for family in [Family::ClangTidy, Family::Other] {
+            assert!(matches!(check_for(family, "a.c"), Relocation::Fixed(_)));
+        }
     }
 
     #[test]
     fn an_environment_variable_with_a_users_path_counts() {
         let env = [("CPATH".to_owned(), "/usr/include:/home/u/inc".to_owned())];
-        assert!(matches!(relocation(true, &[], &env), Relocation::Fixed(_)));
+        assert!(matches!(relocation(Family::Gcc, &[], &env), Relocation::Fixed(_)));
     }
 }

@@ -1,6 +1,7 @@
 //! A command line as flags with their values, and back.
 
-use super::flags::{Meaning, Shape, lookup};
+use super::flag_table::{Entry, FlagTable};
+use super::flags::{Meaning, Shape};
 use crate::paths::AbsPath;
 
 /// One flag or operand of a command line.
@@ -57,45 +58,56 @@ impl Token {
 
     /// The command line that is handed on inside of this argument, and the name of whom it is for:
     /// `-Wp,-Ix,-DY` is `-Wp,` and two flags.
-    pub(crate) fn handed_on(&self) -> Option<(&str, Vec<Token>)> {
+    pub(crate) fn handed_on(&self, flags: &FlagTable) -> Option<(&str, Vec<Token>)> {
         let Self::Flag { flag, value: None, .. } = self else { return None };
         let list = flag.strip_prefix("-Wp,").or_else(|| flag.strip_prefix("-Wa,"))?;
         let words: Vec<String> = list.split(',').map(ToOwned::to_owned).collect();
-        Some((&flag[..flag.len() - list.len()], parse(&words)))
+        Some((&flag[..flag.len() - list.len()], flags.parse(&words)))
     }
 }
 
-/// Reads the arguments after the compiler's name. Never fails: a value that is cut off is none.
-pub(crate) fn parse(args: &[String]) -> Vec<Token> {
-    let mut tokens = Vec::with_capacity(args.len());
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        if !arg.starts_with('-') || arg == "-" {
-            tokens.push(Token::Operand(arg.clone()));
-            continue;
-        }
-        let Some((spelling, shape, meaning)) = lookup(arg) else {
-            tokens.push(Token::Unknown(arg.clone()));
-            continue;
-        };
-        let rest = &arg[spelling.len()..];
-        let flag = |value: Option<&str>, separate| Token::Flag {
-            flag: spelling.to_owned(),
-            value: value.map(ToOwned::to_owned),
-            separate,
-            meaning,
-        };
-        tokens.push(match shape {
-            Shape::Alone => flag(None, false),
-            Shape::Prefix => {
-                Token::Flag { flag: arg.clone(), value: None, separate: false, meaning }
+impl FlagTable {
+    /// Reads arguments after the compiler's name. Never fails: a value that is cut off is none.
+    pub(crate) fn parse(&self, args: &[String]) -> Vec<Token> {
+        let mut tokens = Vec::with_capacity(args.len());
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            if !arg.starts_with('-') || arg == "-" {
+                tokens.push(Token::Operand(arg.clone()));
+                continue;
             }
-            Shape::Joined => flag(Some(rest), false),
-            Shape::Either if !rest.is_empty() => flag(Some(rest), false),
-            Shape::Separate | Shape::Either => flag(args.next().map(String::as_str), true),
-        });
+            let Some(Entry { spelling, shape, meaning }) = self.lookup(arg) else {
+                tokens.push(Token::Unknown(arg.clone()));
+                continue;
+            };
+            let meaning = *meaning;
+            let rest = &arg[spelling.len()..];
+            let flag = |value: Option<&str>, separate| Token::Flag {
+                flag: spelling.to_string(),
+                value: value.map(ToOwned::to_owned),
+                separate,
+                meaning,
+            };
+            tokens.push(match shape {
+                Shape::Alone => flag(None, false),
+                Shape::Prefix => {
+                    Token::Flag { flag: arg.clone(), value: None, separate: false, meaning }
+                }
+                Shape::Joined => flag(Some(rest), false),
+                Shape::Either if !rest.is_empty() => flag(Some(rest), false),
+                Shape::Separate | Shape::Either => flag(args.next().map(String::as_str), true),
+            });
+        }
+        tokens
     }
-    tokens
+}
+
+/// As gcc's table of ours has it, for tests.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn parse(args: &[String]) -> Vec<Token> {
+    use super::{family::Family, flag_table::FlagTables};
+    static TABLES: std::sync::LazyLock<FlagTables> = std::sync::LazyLock::new(FlagTables::built_in);
+    TABLES.of(Family::Gcc).parse(args)
 }
 
 /// The arguments again.

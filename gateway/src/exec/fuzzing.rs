@@ -15,7 +15,7 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::layout::Layout;
 use super::toolchain::{self, Toolchain};
-use crate::command::{self, Token};
+use crate::command::{self, Flags, Token};
 use crate::config::GatewayConfig;
 use crate::identity::Caller;
 use crate::paths::AbsPath;
@@ -127,7 +127,7 @@ struct Planned {
 
 /// As [`super::Exec`] does it, with contents that their keys say.
 fn plan(request: &ExecReq, config: &GatewayConfig, system: SystemFiles) -> Option<Planned> {
-    let job = Job::parse(request.clone(), &Caller::default()).ok()?;
+    let job = Job::parse(request.clone(), &Caller::default(), &Flags::default()).ok()?;
     let toolchain = toolchain::choose(&job, &config.compilers, &Workers).ok()?;
     let properties = toolchain::properties(&job, &toolchain, config);
     let compiler = toolchain.system_files();

@@ -47,6 +47,9 @@ pub struct PlatformEntry {
     pub dimensions: Vec<String>,
     /// Its backend; without one that of the flags.
     pub backend: Option<String>,
+    /// Groups of `--acl-file` that they are for; none is everybody.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Platform properties of its actions.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,

@@ -15,10 +15,10 @@ use tokio_util::task::AbortOnDropHandle;
 use toml::Table;
 
 use super::{CompilerEntry, ExecConfig, Platform};
-use crate::args::SettingArgs;
 use crate::config::GatewayConfig;
 use crate::gateway::Gateway;
 use crate::place::Place;
+use crate::setting_args::SettingArgs;
 
 /// How often it is looked whether there is something new.
 const LOOK: Duration = Duration::from_secs(1);
@@ -83,6 +83,7 @@ impl Inventory {
                     ..settings.platform_config(traits, &platform)
                 },
                 dimensions: platform.dimensions,
+                groups: platform.groups,
                 place: opened.map(|opened| opened.place.clone()),
             }
         });

@@ -8,6 +8,7 @@ mod actions;
 mod cases;
 mod debugging;
 mod mode;
+mod others;
 mod own_compiler;
 mod project;
 mod sizes;

@@ -1,0 +1,128 @@
+//! The table of a family of compilers, as it is looked up; and all tables together.
+
+use super::family::Family;
+use super::flags::{Flag, GNU, Meaning, Shape};
+use super::flags_file;
+use super::other_flags::{CLANG_TIDY, JAVAC};
+
+/// What the flags of a family mean.
+#[derive(Clone, Debug)]
+pub(crate) struct FlagTable {
+    pub(super) family: Family,
+    /// By the letter behind the dash, so that few have to be looked at.
+    by_letter: Vec<Vec<Entry>>,
+}
+
+/// A flag that is spelled so.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) spelling: Box<str>,
+    pub(super) shape: Shape,
+    pub(super) meaning: Meaning,
+}
+
+impl FlagTable {
+    fn new(family: Family, flags: &[Flag]) -> Self {
+        let mut table = Self { family, by_letter: vec![Vec::new(); 256] };
+        for (spelling, shape, meaning) in flags {
+            table.add(Entry { spelling: (*spelling).into(), shape: *shape, meaning: *meaning });
+        }
+        table
+    }
+
+    /// Adds a flag, in the place of one that is spelled and takes its value like it.
+    fn add(&mut self, entry: Entry) {
+        let entries = &mut self.by_letter[letter(&entry.spelling)];
+        entries.retain(|known| {
+            known.spelling != entry.spelling
+                || (known.shape == Shape::Separate) != (entry.shape == Shape::Separate)
+        });
+        entries.push(entry);
+    }
+
+    /// The entry for an argument that begins with `-`: the longest that fits.
+    pub(super) fn lookup(&self, arg: &str) -> Option<&Entry> {
+        let entries = self.by_letter[letter(arg)].iter();
+        entries.filter(|entry| entry.fits(arg)).max_by_key(|entry| entry.spelling.len())
+    }
+}
+
+impl Entry {
+    fn fits(&self, arg: &str) -> bool {
+        let spelling: &str = &self.spelling;
+        match self.shape {
+            Shape::Alone | Shape::Separate => arg == spelling,
+            Shape::Prefix | Shape::Either => arg.starts_with(spelling),
+            Shape::Joined => arg.len() > spelling.len() && arg.starts_with(spelling),
+        }
+    }
+}
+
+fn letter(arg: &str) -> usize {
+    arg.as_bytes().get(1).copied().unwrap_or(0).into()
+}
+
+/// The tables of all families.
+#[derive(Debug)]
+pub(crate) struct FlagTables {
+    tables: [FlagTable; 5],
+}
+
+impl FlagTables {
+    /// Those that we know.
+    pub(crate) fn built_in() -> Self {
+        let table = |family| {
+            let flags = match family {
+                Family::Gcc | Family::Clang => GNU,
+                Family::Javac => JAVAC,
+                Family::ClangTidy => CLANG_TIDY,
+                Family::Other => &[],
+            };
+            FlagTable::new(family, flags)
+        };
+        let [gcc, clang, javac, tidy] = Family::WITH_TABLES;
+        Self { tables: [gcc, clang, javac, tidy, Family::Other].map(table) }
+    }
+
+    /// The same, with what the text of a file says over them.
+    ///
+    /// # Errors
+    /// The line, the flag and what is wrong there.
+    pub(crate) fn with_file(text: &str) -> Result<Self, String> {
+        let mut tables = Self::built_in();
+        for (family, entry) in flags_file::parse(text)? {
+            let table = tables.tables.iter_mut().find(|table| table.family == family);
+            if let Some(table) = table {
+                table.add(entry);
+            }
+        }
+        Ok(tables)
+    }
+
+    /// The table of a family.
+    pub(crate) fn of(&self, family: Family) -> &FlagTable {
+        let found = self.tables.iter().find(|table| table.family == family);
+        found.unwrap_or(&self.tables[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_flag_stands_twice_in_a_table_and_the_longest_wins() {
+        for flags in [GNU, JAVAC, CLANG_TIDY] {
+            let table = FlagTable::new(Family::Gcc, flags);
+            let kept: usize = table.by_letter.iter().map(Vec::len).sum();
+            assert_eq!(kept, flags.len());
+        }
+        let tables = FlagTables::built_in();
+        let meaning = |family, arg| tables.of(family).lookup(arg).map(|entry| entry.meaning);
+        assert_eq!(meaning(Family::Gcc, "-g0"), Some(Meaning::NoDebugInfo));
+        assert_eq!(meaning(Family::Javac, "-g:none"), Some(Meaning::Plain));
+        assert_eq!(meaning(Family::Javac, "-classpath"), Some(Meaning::Paths));
+        assert_eq!(meaning(Family::ClangTidy, "-p"), Some(Meaning::Path));
+        assert_eq!(meaning(Family::Other, "-g"), None);
+    }
+}

@@ -1,7 +1,7 @@
 //! The table of a family of compilers, as it is looked up; and all tables together.
 
 use super::family::Family;
-use super::flags::{Flag, GNU, Meaning, Shape};
+use super::flags::{Flag, GCC, GNU, Meaning, Shape};
 use super::flags_file;
 use super::other_flags::{CLANG_TIDY, JAVAC};
 
@@ -78,7 +78,8 @@ impl FlagTables {
                 Family::ClangTidy => CLANG_TIDY,
                 Family::Other => &[],
             };
-            FlagTable::new(family, flags)
+            let own = if family == Family::Gcc { GCC } else { &[] };
+            FlagTable::new(family, &[flags, own].concat())
         };
         let [gcc, clang, javac, tidy] = Family::WITH_TABLES;
         Self { tables: [gcc, clang, javac, tidy, Family::Other].map(table) }
@@ -124,5 +125,7 @@ mod tests {
         assert_eq!(meaning(Family::Javac, "-classpath"), Some(Meaning::Paths));
         assert_eq!(meaning(Family::ClangTidy, "-p"), Some(Meaning::Path));
         assert_eq!(meaning(Family::Other, "-g"), None);
+        assert_eq!(meaning(Family::Gcc, "-fprofile-use=x"), Some(Meaning::Absolute));
+        assert_eq!(meaning(Family::Clang, "-fprofile-use=x"), Some(Meaning::Path));
     }
 }

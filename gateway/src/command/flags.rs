@@ -65,6 +65,12 @@ pub(crate) enum Meaning {
     NoStdIncxx,
 }
 
+/// What gcc means otherwise than clang.
+pub(super) const GCC: &[Flag] = &[
+    // A directory, in which the profile is named after the one that the compile runs in.
+    ("-fprofile-use=", Joined, Absolute),
+];
+
 /// Of gcc and clang. The longest spelling that fits an argument wins.
 pub(super) const GNU: &[Flag] = &[
     ("-c", Alone, Plain),

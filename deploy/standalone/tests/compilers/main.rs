@@ -7,6 +7,7 @@ mod support;
 mod actions;
 mod cases;
 mod debugging;
+mod made;
 mod mode;
 mod others;
 mod own_compiler;

@@ -2,15 +2,23 @@
 //! and that is said.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use opentelemetry::KeyValue;
+use opentelemetry::metrics::Counter;
+
 use crate::error::Result;
+use crate::telemetry::metrics;
 
 /// How often it is looked whether the files have changed.
 const LOOK: Duration = Duration::from_secs(1);
 
-type Make<T> = Box<dyn Fn() -> Result<T> + Send + Sync>;
+static RELOADS: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    metrics::counter("goma_reloads", "Files that changed, by whether they were taken")
+});
+
+type Make<T> = Box<dyn Fn(Option<&T>) -> Result<T> + Send + Sync>;
 
 /// What the files say now, or something that never changes.
 pub struct Reloaded<T> {
@@ -44,8 +52,19 @@ impl<T> Reloaded<T> {
         files: Vec<PathBuf>,
         make: impl Fn() -> Result<T> + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::open_after(files, move |_| make())
+    }
+
+    /// The same, where `make` is shown what there was before: nothing at the first time.
+    ///
+    /// # Errors
+    /// As `make` does.
+    pub fn open_after(
+        files: Vec<PathBuf>,
+        make: impl Fn(Option<&T>) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let stamps = stamps(&files);
-        let state = State { value: Arc::new(make()?), looked: Instant::now(), stamps };
+        let state = State { value: Arc::new(make(None)?), looked: Instant::now(), stamps };
         Ok(Self { files, make: Some(Box::new(make)), state: Mutex::new(state) })
     }
 
@@ -60,18 +79,27 @@ impl<T> Reloaded<T> {
             if stamps != state.stamps {
                 state.stamps = stamps;
                 let files: Vec<_> = self.files.iter().map(|file| file.display()).collect();
-                match make() {
+                let outcome = match make(Some(&state.value)) {
                     Ok(value) => {
                         tracing::info!(?files, "read again");
                         state.value = Arc::new(value);
+                        "taken"
                     }
                     Err(error) => {
                         tracing::error!(%error, "what was said before is kept");
+                        "kept"
                     }
-                }
+                };
+                self.count(outcome);
             }
         }
         state.value.clone()
+    }
+
+    /// Counts a change under the first of the files.
+    fn count(&self, outcome: &'static str) {
+        let file = self.files.first().map(|file| file.display().to_string()).unwrap_or_default();
+        RELOADS.add(1, &[KeyValue::new("file", file), KeyValue::new("outcome", outcome)]);
     }
 }
 

@@ -133,6 +133,7 @@ pub(crate) fn done(outcome: Outcome, what: &Described) -> (ExecResp, Taken) {
         filename: Some(output.name),
         blob: Some(match output.contents {
             Contents::Inline(contents) => file_blob::file(contents),
+            Contents::Kept { size, key } => file_blob::reference(size, key),
             Contents::Pieces { size, chunks } => file_blob::manifest(size, &chunks),
         }),
         is_executable: Some(output.executable),

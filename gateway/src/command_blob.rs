@@ -24,6 +24,8 @@ pub(crate) struct CommandBlob<'a> {
     pub(crate) working_directory: String,
     /// Relative to the working directory.
     pub(crate) outputs: Vec<String>,
+    /// Directories that are outputs with all that is in them; relative likewise.
+    pub(crate) output_dirs: Vec<String>,
     /// By which fields they are asked for.
     pub(crate) output_fields: OutputFields,
     /// Sorted by name.
@@ -35,10 +37,16 @@ impl CommandBlob<'_> {
     pub(crate) fn encode(mut self) -> Blob {
         self.outputs.sort_unstable();
         self.outputs.dedup();
-        let output_files = match self.output_fields {
-            OutputFields::Paths => Vec::new(),
-            OutputFields::Both => self.outputs.clone(),
+        self.output_dirs.sort_unstable();
+        self.output_dirs.dedup();
+        let (output_files, output_directories) = match self.output_fields {
+            OutputFields::Paths => (Vec::new(), Vec::new()),
+            OutputFields::Both => (self.outputs.clone(), self.output_dirs.clone()),
         };
+        let mut output_paths = self.outputs;
+        output_paths.append(&mut self.output_dirs);
+        output_paths.sort_unstable();
+        output_paths.dedup();
         #[allow(
             deprecated,
             reason = "backends before REAPI 2.2 read the platform there, before 2.1 the outputs"
@@ -50,8 +58,9 @@ impl CommandBlob<'_> {
                 .into_iter()
                 .map(|(name, value)| command::EnvironmentVariable { name, value })
                 .collect(),
-            output_paths: self.outputs,
+            output_paths,
             output_files,
+            output_directories,
             platform: platform(self.properties),
             working_directory: self.working_directory,
             ..Default::default()

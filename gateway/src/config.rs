@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use goma_common::preset::{AbsolutePaths, OutputFields};
 
+use crate::command::Flags;
 use crate::platforms::CompilerEntry;
 
 /// Settings of one gateway; every field has a flag in the programs that run it.
@@ -15,6 +16,8 @@ pub struct GatewayConfig {
     pub platform_properties: Vec<(String, String)>,
     /// Compilers that the workers have, for clients that do not bring theirs; the first that fits.
     pub compilers: Arc<[CompilerEntry]>,
+    /// What flags of compilers mean.
+    pub flags: Flags,
     /// How compiles whose result holds absolute paths are met.
     pub absolute_paths: AbsolutePaths,
     /// How outputs are asked for.
@@ -80,6 +83,7 @@ impl Default for GatewayConfig {
         Self {
             platform_properties: Vec::new(),
             compilers: Arc::default(),
+            flags: Flags::default(),
             absolute_paths: AbsolutePaths::Refuse,
             output_fields: OutputFields::Paths,
             missing_input_limit: 0,

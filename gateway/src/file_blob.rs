@@ -94,6 +94,16 @@ pub(crate) fn chunk(offset: u64, contents: Bytes, file_size: u64) -> FileBlob {
     }
 }
 
+/// A file that is kept under this key.
+pub(crate) fn reference(size: u64, key: FileKey) -> FileBlob {
+    FileBlob {
+        blob_type: Some(BlobType::FileRef.into()),
+        file_size: i64::try_from(size).ok(),
+        hash_key: vec![key.hex()],
+        ..FileBlob::default()
+    }
+}
+
 /// The FILE_META for these chunks.
 pub(crate) fn manifest(size: u64, chunks: &[FileKey]) -> FileBlob {
     FileBlob {

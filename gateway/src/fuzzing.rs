@@ -6,7 +6,7 @@ use goma_common::{Digest, FileEntry, FileKey};
 use goma_proto::api::FileBlob;
 use prost::Message;
 
-use crate::command::{self, Relocation};
+use crate::command::{self, Family, Flags, Relocation};
 use crate::file_blob;
 use crate::paths::{AbsPath, BadPath};
 use crate::platforms::{ExecConfig, entry};
@@ -57,10 +57,15 @@ pub fn command_line(text: &str) {
 
 fn command_line_of(compiler: &str, text: &str) {
     let args: Vec<String> = text.lines().map(ToOwned::to_owned).collect();
-    let tokens = command::parse_for(compiler, &args);
+    let reading = Flags::default().reading(Family::of(compiler));
+    let tokens = reading.parse(&args);
     assert_eq!(command::render(&tokens), args);
+    for family in Family::WITH_TABLES {
+        let read = Flags::default().reading(family).parse(&args);
+        assert_eq!(command::render(&read), args, "{family:?}");
+    }
     for token in &tokens {
-        if let Some((to, inner)) = token.handed_on() {
+        if let Some((to, inner)) = token.handed_on(reading.table()) {
             let list = command::render(&inner).join(",");
             assert_eq!(command::render(std::slice::from_ref(token)), [format!("{to}{list}")]);
         }
@@ -71,19 +76,16 @@ fn command_line_of(compiler: &str, text: &str) {
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    {
-        let gcc = command::is_gcc(compiler);
-        let alone = command::relocation(gcc, &tokens, &[]);
-        let all = command::relocation(gcc, &tokens, &env);
-        assert!(all != Relocation::Relocatable || alone == all, "variables only tie down");
-        let users = ["/home/u/a.c".to_owned()];
-        let more = [command::parse_for(compiler, &users), tokens.clone()].concat();
-        assert_ne!(command::relocation(gcc, &more, &[]), Relocation::Relocatable);
-    }
+    let alone = command::relocation(&reading, &tokens, &[]);
+    let all = command::relocation(&reading, &tokens, &env);
+    assert!(all != Relocation::Relocatable || alone == all, "variables only tie down");
+    let users = ["/home/u/a.c".to_owned()];
+    let more = [reading.parse(&users), tokens.clone()].concat();
+    assert_ne!(command::relocation(&reading, &more, &[]), Relocation::Relocatable);
     command::is_cxx(compiler, &tokens);
-    command::recording_flag(compiler, &tokens);
+    command::recording_flag(reading.family, &tokens);
     let builtin = ["/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
-    let dirs = command::include_dirs(&tokens, &env, &builtin);
+    let dirs = command::include_dirs(reading.table(), &tokens, &env, &builtin);
     let is_told = |dir: &String| builtin.contains(dir) || args.iter().any(|arg| arg.contains(dir));
     // Those of unknown flags are cleaned.
     let clean = !text.contains("//")
@@ -93,7 +95,7 @@ fn command_line_of(compiler: &str, text: &str) {
 ",
         );
     assert!(!clean || text.ends_with('/') || dirs.iter().all(is_told), "{dirs:?}");
-    if let Some(name) = command::dependency_file(&tokens) {
+    if let Some(name) = command::dependency_file(reading.table(), &tokens) {
         assert!(text.contains("-MD") || text.contains("-MMD"), "{name}");
     }
 }

@@ -19,7 +19,7 @@ use crate::files::Files;
 use crate::http::packed::PackedAnswers;
 use crate::identity::{Caller, Identity};
 use crate::place::Place;
-use crate::platforms::Platform;
+use crate::platforms::Inventory;
 use crate::room::Taken;
 use crate::served::Tenants;
 use crate::shares::Shares;
@@ -70,14 +70,7 @@ impl Gateway {
         );
         let answers = admission.answers.clone();
         Self {
-            tenants: Tenants::new(
-                config.clone(),
-                home,
-                Vec::new(),
-                shares.clone(),
-                answers,
-                Arc::default(),
-            ),
+            tenants: Tenants::new(config.clone(), home, shares.clone(), answers, Arc::default()),
             shares,
             admission,
             identity: Identity::none(),
@@ -105,10 +98,9 @@ impl Gateway {
         Self { told, ..self }
     }
 
-    /// The same gateway, with these platforms beside its own.
-    #[must_use]
-    pub fn with_platforms(self, platforms: Vec<Platform>) -> Self {
-        Self { tenants: self.tenants.with_platforms(platforms), ..self }
+    /// Has compiles served by these platforms and compilers from now on.
+    pub(crate) fn serve_by(&self, inventory: &Inventory) {
+        self.tenants.serve_by(&inventory.platforms, &inventory.compilers);
     }
 
     /// The files that a tenant sees.
@@ -126,7 +118,7 @@ impl Gateway {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         let served = self.tenants.of(caller.tenant);
-        match served.exec(wanted) {
+        match served.exec(wanted, &caller.group) {
             Ok(exec) => exec.serve(request, &caller, deadline).await,
             Err(why) => Ok((Described::of(&request).refused(why), None)),
         }

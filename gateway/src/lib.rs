@@ -44,6 +44,7 @@ mod room;
 mod run;
 mod served;
 mod server;
+mod setting_args;
 mod shares;
 mod source;
 mod status;
@@ -56,6 +57,7 @@ mod windows_path;
 pub mod worker;
 
 pub use cli::Cli;
+pub use command::Flags;
 pub use config::{GatewayConfig, Timeouts};
 pub use files::Files;
 pub use gateway::Gateway;

@@ -16,6 +16,7 @@ struct Metrics {
     sent: Counter<u64>,
     keys: Counter<u64>,
     joined: Counter<u64>,
+    unknown_flags: Counter<u64>,
     mismatches: Counter<u64>,
     queued: Histogram<f64>,
     ran: Histogram<f64>,
@@ -38,6 +39,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         sent: bytes("goma_answer_body", "Bodies of answers, as sent"),
         keys: counter("goma_file_keys", "File keys asked for, by who knew them"),
         joined: counter("goma_joined", "Compiles that another request ran meanwhile"),
+        unknown_flags: counter("goma_unknown_flags", "Flags that no table knows, by family"),
         mismatches: counter("goma_mismatches", "Contents that were not what their keys said"),
         queued: seconds("goma_worker_queue", "Actions in the backend's queue, as it tells"),
         ran: seconds("goma_worker_run", "Compilers on workers, as the backend tells"),
@@ -131,6 +133,11 @@ pub(crate) fn keys(found: &'static str, count: usize) {
     if count > 0 {
         METRICS.keys.add(count as u64, &[KeyValue::new("found", found)]);
     }
+}
+
+/// Counts a flag that the table of its family lacks.
+pub(crate) fn unknown_flag(family: &'static str) {
+    METRICS.unknown_flags.add(1, &[KeyValue::new("family", family)]);
 }
 
 /// Counts contents that were not what their key said.

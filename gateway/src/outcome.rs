@@ -41,6 +41,8 @@ pub(crate) struct OutputFile {
 pub(crate) enum Contents {
     /// Inside the answer.
     Inline(Bytes),
+    /// As a whole, by LookupFile.
+    Kept { size: u64, key: FileKey },
     /// In pieces, by LookupFile.
     Pieces { size: u64, chunks: Arc<[FileKey]> },
 }

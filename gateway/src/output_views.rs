@@ -9,7 +9,17 @@ use goma_common::file_key::CHUNK_SIZE;
 use goma_common::reapi::{Backend, Cas, restarting};
 use goma_common::{Code, Deadline, Digest, Error, FileEntry, FileKey, Result, View};
 
+use crate::exec::PathSearch;
 use crate::files::Files;
+
+/// An output in pieces.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    /// Their keys, in order.
+    pub(crate) chunks: Arc<[FileKey]>,
+    /// Whether it holds a path by which rewritten compiles run on workers.
+    pub(crate) tells_of_worker: bool,
+}
 
 /// Remembers the pieces of an output that is sent whole: a client that was told of it in pieces, by
 /// another server or release, asks for them by key. Nothing to do for one that is no larger than a
@@ -30,13 +40,30 @@ pub(crate) async fn remember_inline(
     let keys = tokio::task::spawn_blocking(move || {
         let mut pieces = Pieces::new(digest);
         pieces.push(contents);
-        pieces.keys
+        pieces
     });
-    let keys = keys.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-    record(files, digest, keys.into(), deadline).await.map(drop)
+    let pieces = keys.await.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
+    record(files, digest, pieces, deadline).await.map(drop)
 }
 
-/// The pieces of an output, read once as a stream.
+/// Has an output that is no larger than a piece be known by its key as a file.
+///
+/// # Errors
+/// When the shards cannot remember it.
+pub(crate) async fn keep(
+    files: &Files,
+    digest: Digest,
+    contents: &[u8],
+    deadline: Deadline,
+) -> Result<FileKey> {
+    let key = FileKey::of_file(contents);
+    files.bring(digest, deadline).await?;
+    files.record(vec![(key, FileEntry::File(digest))], deadline).await?;
+    Ok(key)
+}
+
+/// The pieces of an output, read once as a stream. One that tells of a worker is read each time: for
+/// some compiles that matters, for others not.
 ///
 /// # Errors
 /// `NotFound` when it is gone, `DataLoss` when the backend sent other bytes.
@@ -45,18 +72,19 @@ pub(crate) async fn of_blob(
     backend: &Backend,
     digest: Digest,
     deadline: Deadline,
-) -> Result<Arc<[FileKey]>> {
+) -> Result<Cut> {
     if let Some(chunks) = files.view(digest) {
         // The client is about to ask for them by key, perhaps of another gateway.
-        return record(files, digest, chunks, deadline).await;
+        tell(files, digest, &chunks, deadline).await?;
+        return Ok(Cut { chunks, tells_of_worker: false });
     }
-    let read = || read_keys(backend.cas.as_ref(), digest, deadline);
-    let keys = restarting("reading a large output", digest, deadline, read).await?;
-    record(files, digest, keys.into(), deadline).await
+    let read = || read_pieces(backend.cas.as_ref(), digest, deadline);
+    let pieces = restarting("reading a large output", digest, deadline, read).await?;
+    record(files, digest, pieces, deadline).await
 }
 
 /// Reads a blob from its beginning to its end.
-async fn read_keys(cas: &dyn Cas, digest: Digest, deadline: Deadline) -> Result<Vec<FileKey>> {
+async fn read_pieces(cas: &dyn Cas, digest: Digest, deadline: Deadline) -> Result<Pieces> {
     let mut hasher = Hasher::default();
     let mut pieces = Pieces::new(digest);
     let mut left = digest.size;
@@ -75,15 +103,26 @@ async fn read_keys(cas: &dyn Cas, digest: Digest, deadline: Deadline) -> Result<
     if hasher.finish() != digest {
         return Err(Error::new(Code::DataLoss, "other bytes than its digest"));
     }
-    Ok(pieces.keys)
+    Ok(pieces)
 }
 
-async fn record(
+async fn record(files: &Files, digest: Digest, pieces: Pieces, deadline: Deadline) -> Result<Cut> {
+    let chunks: Arc<[FileKey]> = pieces.keys.into();
+    tell(files, digest, &chunks, deadline).await?;
+    let tells_of_worker = pieces.search.found();
+    if !tells_of_worker {
+        files.remember_view(digest, chunks.clone());
+    }
+    Ok(Cut { chunks, tells_of_worker })
+}
+
+/// Has the shards know the pieces.
+async fn tell(
     files: &Files,
     digest: Digest,
-    chunks: Arc<[FileKey]>,
+    chunks: &Arc<[FileKey]>,
     deadline: Deadline,
-) -> Result<Arc<[FileKey]>> {
+) -> Result<()> {
     let views = chunks.iter().zip(0..).map(|(key, at)| {
         let offset = at * CHUNK_SIZE;
         let length = CHUNK_SIZE.min(digest.size - offset);
@@ -92,11 +131,9 @@ async fn record(
     let mut entries: Vec<_> = views.collect();
     let manifest =
         FileEntry::Manifest { size: digest.size, chunks: chunks.clone(), whole: Some(digest) };
-    entries.push((FileKey::of_manifest(digest.size, &chunks), manifest));
+    entries.push((FileKey::of_manifest(digest.size, chunks), manifest));
     files.bring(digest, deadline).await?;
-    files.record(entries, deadline).await?;
-    files.remember_view(digest, chunks.clone());
-    Ok(chunks)
+    files.record(entries, deadline).await
 }
 
 /// Cuts a stream into pieces and hashes each; one piece is held at a time.
@@ -105,14 +142,17 @@ struct Pieces {
     offset: u64,
     held: BytesMut,
     keys: Vec<FileKey>,
+    search: PathSearch,
 }
 
 impl Pieces {
     fn new(digest: Digest) -> Self {
-        Self { size: digest.size, offset: 0, held: BytesMut::new(), keys: Vec::new() }
+        let search = PathSearch::default();
+        Self { size: digest.size, offset: 0, held: BytesMut::new(), keys: Vec::new(), search }
     }
 
     fn push(&mut self, mut more: Bytes) {
+        self.search.push(&more);
         while !more.is_empty() {
             let length = usize::try_from(CHUNK_SIZE.min(self.size - self.offset)).unwrap_or(0);
             if length == 0 {
@@ -159,8 +199,26 @@ mod tests {
         assert_eq!(error.code, Code::Unavailable);
         assert!(cas.calls().download_streams <= 3, "{:?}", cas.calls());
         cas.break_downloads(2);
-        let keys = of_blob(&files, &backend, digest, deadline).await.expect("read at last");
-        assert_eq!(keys.len(), 3);
+        let cut = of_blob(&files, &backend, digest, deadline).await.expect("read at last");
+        assert_eq!((cut.chunks.len(), cut.tells_of_worker), (3, false));
+    }
+
+    #[tokio::test]
+    async fn what_tells_of_a_worker_is_found_each_time_and_wherever_it_stands() {
+        let cas = ScriptedBackend::default();
+        let backend = cas.backend(0);
+        let deadline = Deadline::after(Duration::from_secs(60));
+        for at in [0, CHUNK_SIZE as usize - 5, 4_000_000, 5_000_000 - 14] {
+            let mut contents = vec![7; 5_000_000];
+            contents[at..at + 14].copy_from_slice(b"/proc/self/cwd");
+            let digest = cas.put(contents.clone());
+            let files = Files::new(Arc::new(cas.clone()), 10);
+            remember_inline(&files, digest, &contents.into(), deadline).await.expect("remembered");
+            for _ in 0..2 {
+                let cut = of_blob(&files, &backend, digest, deadline).await.expect("read");
+                assert!(cut.tells_of_worker, "at {at}");
+            }
+        }
     }
 
     #[test]

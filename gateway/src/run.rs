@@ -4,21 +4,24 @@ use std::sync::Arc;
 
 use clap::CommandFactory;
 use goma_common::drain::{Drain, on_signals};
+use goma_common::preset::Traits;
 use goma_common::program::Failure;
 use goma_common::reapi::{self, Backend};
 use goma_common::remote_args::RemoteArgs;
 use goma_common::tls::{PeerTls, PeerTlsArgs};
 use goma_common::{Code, Error};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use toml::Table;
 
 use crate::cli::{Cli, Command, ShardArgs};
 use crate::config::GatewayConfig;
 use crate::doctor;
 use crate::gateway::Gateway;
 use crate::place::Place;
-use crate::platforms::{self, ExecConfig};
+use crate::platforms;
 use crate::readiness::Readiness;
-use crate::ring::{MemberList, Membership, Routed};
+use crate::ring::{MemberList, Membership, Routed, View};
 use crate::worker::Probed;
 
 /// Runs the program to its end.
@@ -51,34 +54,21 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     let address = listener.local_addr().map_err(failed)?;
     let admin = cli.gateway.admin().await?;
 
-    let exec_config = cli.gateway.exec_config()?;
-    let Ring { membership, place: Place { backend, shards, worker } } =
+    let inventory = cli.gateway.inventory(cli.remote.traits(), open)?;
+    let Ring { view, place: Place { backend, shards, worker } } =
         Ring::start(list, shards_tls, &cli.remote, backend);
-    let health = Readiness { backend: backend.health.clone(), view: membership.view() };
+    let health = Readiness { backend: backend.health.clone(), view };
     let backend = Backend { health: Arc::new(health), ..backend };
     let config = GatewayConfig {
-        compilers: ExecConfig::compilers(exec_config.as_ref()),
+        flags: cli.gateway.flags()?,
         key_cache_entries: cli.key_cache_entries.max(1),
         ..cli.gateway.config(&cli.remote.traits())
     };
     let gateway = Gateway::new(config, shards, backend, worker, drain);
-    // Kept while we serve.
-    let mut rings = Vec::new();
-    let platforms =
-        platforms::placed(&cli.gateway, exec_config, &cli.remote.traits(), |name, table| {
-            let RingArgs { shards, shards_tls, remote } = platforms::entry(name, table)?;
-            let list =
-                shards.list().map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
-            let ring =
-                Ring::start(list, shards_tls.open()?, &remote, reapi::connect(&remote.config()?)?);
-            let place = ring.place.clone();
-            rings.push(ring);
-            Ok((place, remote.traits()))
-        });
-    let gateway = gateway.with_platforms(platforms.map_err(Failure::configuration)?);
     let gateway = gateway.with_identity(identity).with_backend_told(cli.remote.told());
     let gateway = Arc::new(gateway);
     let _admin = admin.serve(crate::pages(gateway.clone()));
+    let _inventory = inventory.map(|inventory| platforms::follow(gateway.clone(), inventory));
 
     tracing::info!(%address, backend = cli.remote.told(), "listening");
     let served = crate::server::serve(gateway, listener, port).await;
@@ -87,9 +77,18 @@ async fn serve(cli: Cli) -> Result<(), Failure> {
     served.map_err(failed)
 }
 
-/// A backend and the ring of its shards, which is kept for as long as this is.
+/// The place of a backend of the file.
+fn open(name: &str, table: &Table) -> goma_common::Result<(Place, Traits)> {
+    let RingArgs { shards, shards_tls, remote } = platforms::entry(name, table)?;
+    let list = shards.list().map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
+    let backend = reapi::connect(&remote.config()?)?;
+    let ring = Ring::start(list, shards_tls.open()?, &remote, backend);
+    Ok((ring.place, remote.traits()))
+}
+
+/// A backend and the ring of its shards, which are watched for as long as the place is kept.
 struct Ring {
-    membership: Membership,
+    view: watch::Receiver<Arc<View>>,
     place: Place,
 }
 
@@ -102,9 +101,10 @@ impl Ring {
     ) -> Self {
         // The backend's name is part of what the shards are asked: their facts are about theirs.
         let membership = Membership::start(list, remote.told(), tls);
-        let shards = Arc::new(Routed::new(membership.view()));
+        let view = membership.view();
+        let shards = Arc::new(Routed::new(view.clone()).keeping(membership));
         let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-        Self { membership, place: Place { backend, shards, worker } }
+        Self { view, place: Place { backend, shards, worker } }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What serves the requests of one tenant: its compiles on every platform, and its files.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use goma_common::Tenant;
 use goma_common::shards::Shards;
@@ -14,7 +14,7 @@ use crate::files::Files;
 use crate::joined::Joined;
 use crate::per_account::PerAccount;
 use crate::place::Place;
-use crate::platforms::{Platform, Platforms};
+use crate::platforms::{CompilerEntry, Offer, Platform, Platforms};
 use crate::shares::Shares;
 use crate::status::Misses;
 
@@ -22,42 +22,70 @@ use crate::status::Misses;
 pub(crate) struct Served {
     exec: Exec,
     platforms: Platforms,
+    home: Place,
     pub(crate) files: Arc<Files>,
 }
 
 /// All tenants, each from its first request on. There are no more of them than there ever were groups.
 pub(crate) struct Tenants {
-    config: Arc<GatewayConfig>,
     home: Place,
-    platforms: Vec<Platform>,
     shares: Shares,
     answers: Answers,
     misses: Arc<Misses>,
-    served: Mutex<HashMap<Tenant, Arc<Served>>>,
+    state: Mutex<State>,
+}
+
+/// What they are served by, and with what.
+struct State {
+    config: Arc<GatewayConfig>,
+    platforms: Arc<[Platform]>,
+    served: HashMap<Tenant, Arc<Served>>,
 }
 
 impl Tenants {
-    /// At this place, with these platforms beside its own.
+    /// At this place, with no platform beside its own.
     pub(crate) fn new(
         config: Arc<GatewayConfig>,
         home: Place,
-        platforms: Vec<Platform>,
         shares: Shares,
         answers: Answers,
         misses: Arc<Misses>,
     ) -> Self {
-        Self { config, home, platforms, shares, answers, misses, served: Mutex::default() }
+        let state = State { config, platforms: Arc::default(), served: HashMap::new() };
+        Self { home, shares, answers, misses, state: Mutex::new(state) }
     }
 
-    /// The same, with these platforms.
-    pub(crate) fn with_platforms(self, platforms: Vec<Platform>) -> Self {
-        Self { platforms, served: Mutex::default(), ..self }
+    /// From now on with these platforms and compilers. What is under way ends as it began.
+    pub(crate) fn serve_by(&self, platforms: &Arc<[Platform]>, compilers: &Arc<[CompilerEntry]>) {
+        let mut state = self.lock();
+        state.platforms = platforms.clone();
+        let config = GatewayConfig { compilers: compilers.clone(), ..(*state.config).clone() };
+        state.config = Arc::new(config);
+        let served = std::mem::take(&mut state.served);
+        state.served = served
+            .into_iter()
+            .map(|(tenant, before)| {
+                let (home, files) = (before.home.clone(), before.files.clone());
+                (tenant, Arc::new(self.with(&state, tenant, home, files)))
+            })
+            .collect();
     }
 
     /// The part of a tenant.
     pub(crate) fn of(&self, tenant: Tenant) -> Arc<Served> {
-        let mut served = self.served.lock().unwrap_or_else(PoisonError::into_inner);
-        served.entry(tenant).or_insert_with(|| Arc::new(self.open(tenant))).clone()
+        let mut state = self.lock();
+        if let Some(served) = state.served.get(&tenant) {
+            return served.clone();
+        }
+        let home = shared(self.home.of_tenant(tenant));
+        let files = Arc::new(Files::new(home.shards.clone(), state.config.key_cache_entries));
+        let served = Arc::new(self.with(&state, tenant, home, files));
+        state.served.insert(tenant, served.clone());
+        served
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn exec(&self, config: Arc<GatewayConfig>, place: Place, files: Arc<Files>) -> Exec {
@@ -65,35 +93,36 @@ impl Tenants {
         Exec::new(config, place, files, shares, answers, self.misses.clone())
     }
 
-    fn open(&self, tenant: Tenant) -> Served {
-        let home = shared(self.home.of_tenant(tenant));
-        let files = Arc::new(Files::new(home.shards.clone(), self.config.key_cache_entries));
-        let platforms = self.platforms.iter().map(|Platform { dimensions, config, place }| {
-            let config = Arc::new(config.clone());
-            let (place, files) = match place {
-                None => (home.clone(), files.clone()),
-                Some(to) => {
-                    let to = shared(to.of_tenant(tenant));
-                    let files = Arc::new(files.brought_from(to.clone(), home.clone()));
-                    let carried = Carried { home: home.clone(), to: to.clone() };
-                    (Place { shards: Arc::new(carried), ..to }, files)
-                }
-            };
-            (dimensions.clone(), self.exec(config, place, files))
-        });
+    fn with(&self, state: &State, tenant: Tenant, home: Place, files: Arc<Files>) -> Served {
+        let platforms =
+            state.platforms.iter().map(|Platform { dimensions, groups, config, place }| {
+                let flags = state.config.flags.clone();
+                let config = Arc::new(GatewayConfig { flags, ..config.clone() });
+                let (place, files) = match place {
+                    None => (home.clone(), files.clone()),
+                    Some(to) => {
+                        let to = shared(to.of_tenant(tenant));
+                        let files = Arc::new(files.brought_from(to.clone(), home.clone()));
+                        let carried = Carried { home: home.clone(), to: to.clone() };
+                        (Place { shards: Arc::new(carried), ..to }, files)
+                    }
+                };
+                let offer = Offer { dimensions: dimensions.clone(), groups: groups.clone() };
+                (offer, self.exec(config, place, files))
+            });
         let platforms = Platforms(platforms.collect());
-        let exec = self.exec(self.config.clone(), home, files.clone());
-        Served { exec, platforms, files }
+        let exec = self.exec(state.config.clone(), home.clone(), files.clone());
+        Served { exec, platforms, home, files }
     }
 }
 
 impl Served {
-    /// What runs compiles that ask for these dimensions.
+    /// What runs compiles of a group's users that ask for these dimensions.
     ///
     /// # Errors
     /// Why there is none, for whoever reads the client's log.
-    pub(crate) fn exec(&self, wanted: &[String]) -> Result<&Exec, String> {
-        Ok(self.platforms.choose(wanted)?.unwrap_or(&self.exec))
+    pub(crate) fn exec(&self, wanted: &[String], group: &str) -> Result<&Exec, String> {
+        Ok(self.platforms.choose(wanted, group)?.unwrap_or(&self.exec))
     }
 }
 

@@ -19,6 +19,7 @@ use crate::report_verb::ReportArgs;
 use crate::run_verb::RunArgs;
 use crate::simulate_verb::SimulateArgs;
 use crate::token_service_verb::TokenServiceArgs;
+use crate::worker_verb::WorkerArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
@@ -43,6 +44,8 @@ pub(crate) enum Verb {
     Chaos(ChaosArgs),
     /// Puts directories of files on a server before any compile needs them, skipping what it has
     Preload(PreloadArgs),
+    /// Tells how a worker behind a server differs from this machine: compilers, headers, what it needs
+    Worker(WorkerArgs),
     /// Plays a day of a large fleet in virtual time, and tells what it asks of shards and backend
     Simulate(SimulateArgs),
     /// Measures a Goma server under load: compiles, stores or lookups at a rate, or as fast as it can

@@ -4,7 +4,7 @@
 //! is that client's temper, [`http`] its way of speaking HTTP; [`build`] compiles everything that a
 //! `compile_commands.json` names; [`report`] is what a run says in JSON. [`cluster`] runs a whole
 //! cluster on this machine, [`chaos`] breaks it under builds, [`herd`] is many users at once.
-//! [`load`] measures a server under a load of the user's choice.
+//! [`load`] measures a server under a load of the user's choice, [`worker`] compares its workers with this machine.
 //! [`token_service`] makes the stock client's retries work. [`simulate`] is a fleet on paper, and alone in knowing how a server works inside: all else sees it
 //! from a user's machine.
 
@@ -23,6 +23,7 @@ pub mod simulate;
 mod sources;
 pub mod stock;
 pub mod token_service;
+pub mod worker;
 
 pub use client::{Client, ClientConfig, Compile, Outcome};
 pub use error::{Error, Result};

@@ -15,6 +15,7 @@ mod run_verb;
 mod simulate_verb;
 mod token_service_verb;
 mod way_args;
+mod worker_verb;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ async fn main() -> ExitCode {
         Verb::Run(args) => run_verb::run(*args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
         Verb::TokenService(args) => token_service_verb::run(args).await,
+        Verb::Worker(args) => worker_verb::run(args).await,
     };
     match result {
         Ok(code) => ExitCode::from(code),

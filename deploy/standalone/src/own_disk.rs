@@ -17,7 +17,8 @@ use goma_gateway::worker::{Properties, Sha256, WorkerFiles};
 
 /// Directories and names of compilers that are registered for clients which name theirs by hash.
 const COMPILER_DIRS: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
-const COMPILERS: [&str; 7] = ["gcc", "g++", "clang", "clang++", "clang-cl", "cc", "c++"];
+const COMPILERS: [&str; 9] =
+    ["gcc", "g++", "clang", "clang++", "clang-cl", "cc", "c++", "javac", "clang-tidy"];
 /// Hashes kept; beyond it they are forgotten and made anew.
 const MAX_ENTRIES: usize = 200_000;
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use goma_common::Digest;
 use goma_common::program::Failure;
@@ -16,44 +17,48 @@ use crate::args::ProxyArgs;
 const MAX_UPLOAD_BYTES: u64 = 512 << 20;
 
 /// The shards so far.
-pub(crate) struct OwnShards<'a> {
-    args: &'a ProxyArgs,
+#[derive(Clone)]
+pub(crate) struct OwnShards {
+    args: Arc<ProxyArgs>,
     data_dir: PathBuf,
-    /// What each keeps its facts in, by what its backend is told by.
-    facts: BTreeMap<String, Arc<dyn Facts>>,
+    kept: Arc<Mutex<BTreeMap<String, Kept>>>,
 }
 
-impl<'a> OwnShards<'a> {
+/// What a shard keeps its facts in, by what its backend is told by.
+struct Kept {
+    /// The backend's name in the file of platforms.
+    name: String,
+    facts: Arc<dyn Facts>,
+}
+
+impl OwnShards {
     /// None yet.
-    pub(crate) fn new(args: &'a ProxyArgs, data_dir: PathBuf) -> Self {
-        Self { args, data_dir, facts: BTreeMap::new() }
+    pub(crate) fn new(args: Arc<ProxyArgs>, data_dir: PathBuf) -> Self {
+        Self { args, data_dir, kept: Arc::default() }
     }
 
-    /// A shard for a backend. What is known of it is kept under the name by which it is `told`.
+    /// A shard for the backend of this name. What is known of it is kept under the words by which it is
+    /// `told`, and is there again when the backend of that name is told otherwise than before.
     ///
     /// # Errors
     /// Naming the flag or the file.
     pub(crate) fn open(
-        &mut self,
+        &self,
+        name: &str,
         told: &str,
         backend: Backend,
     ) -> Result<Arc<LocalShard>, Failure> {
-        if self.facts.contains_key(told) {
-            return Err(Failure::Configuration(format!(
-                "two backends are {told}: have their platforms share one, or give each a backend-name"
-            )));
-        }
+        let mut kept = self.lock();
         let presence_life = self.args.redis.presence_life;
-        let facts: Arc<dyn Facts> = match self.args.redis(told)? {
-            Some(redis) => Arc::new(Redis::new(&redis).map_err(Failure::configuration)?),
-            None => {
-                let name = match told {
-                    "embedded" => told.to_owned(),
-                    other => Digest::of(other.as_bytes()).hex()[..16].to_owned(),
-                };
-                let file = self.data_dir.join(format!("facts-{name}.redb"));
-                Arc::new(Embedded::open(&file, presence_life).map_err(Failure::start)?)
+        let facts = match kept.get(told) {
+            Some(kept) if kept.name == name => kept.facts.clone(),
+            Some(_) => {
+                return Err(Failure::Configuration(format!(
+                    "two backends are {told}: have their platforms share one, or give each a \
+                     backend-name"
+                )));
             }
+            None => self.facts(told, presence_life)?,
         };
         let config = ShardConfig {
             memory_entries: self.args.max_digest_cache_entries.max(1),
@@ -62,13 +67,30 @@ impl<'a> OwnShards<'a> {
             contents_memory: self.args.contents_memory_bytes,
             contents_disk: None,
         };
-        self.facts.insert(told.to_owned(), facts.clone());
+        kept.insert(told.to_owned(), Kept { name: name.to_owned(), facts: facts.clone() });
         LocalShard::start(config, facts, backend).map(Arc::new).map_err(Failure::start)
+    }
+
+    fn facts(&self, told: &str, presence_life: Duration) -> Result<Arc<dyn Facts>, Failure> {
+        if let Some(redis) = self.args.redis(told)? {
+            return Ok(Arc::new(Redis::new(&redis).map_err(Failure::configuration)?));
+        }
+        let name = match told {
+            "embedded" => told.to_owned(),
+            other => Digest::of(other.as_bytes()).hex()[..16].to_owned(),
+        };
+        let file = self.data_dir.join(format!("facts-{name}.redb"));
+        Ok(Arc::new(Embedded::open(&file, presence_life).map_err(Failure::start)?))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes what they know.
     pub(crate) async fn flush(&self) {
-        for facts in self.facts.values() {
+        let all: Vec<_> = self.lock().values().map(|kept| kept.facts.clone()).collect();
+        for facts in all {
             facts.flush().await;
         }
     }

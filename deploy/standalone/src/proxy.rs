@@ -13,7 +13,7 @@ use goma_common::reapi::{self, Address, RemoteConfig};
 use goma_common::remote_args::RemoteArgs;
 use goma_common::{Code, Error};
 use goma_gateway::doctor;
-use goma_gateway::platforms::{self, ExecConfig};
+use goma_gateway::platforms;
 use goma_gateway::worker::{Probed, WorkerFiles};
 use goma_gateway::{Gateway, GatewayConfig, Place};
 use tokio::io::DuplexStream;
@@ -85,31 +85,32 @@ async fn serve_proxy(args: ProxyArgs, drain: Drain) -> Result<(), Failure> {
         Some(_) => Side::remote(&args)?,
         None => Side::embedded(&args, &data_dir).await?,
     };
-    let exec_config = args.gateway.exec_config()?;
-    let mut own = OwnShards::new(&args, data_dir.clone());
-    let shards = own.open(&side.told, side.backend.clone())?;
+    let args = Arc::new(args);
+    let own = OwnShards::new(args.clone(), data_dir.clone());
+    let shards = own.open("", &side.told, side.backend.clone())?;
     let worker = match side.own_disk {
         Some(disk) => disk,
         None => Arc::new(Probed::new(side.backend.clone(), shards.clone())) as Arc<dyn WorkerFiles>,
     };
     let config = GatewayConfig {
-        compilers: ExecConfig::compilers(exec_config.as_ref()),
+        flags: args.gateway.flags()?,
         key_cache_entries: args.max_digest_cache_entries.clamp(1, KEY_CACHE_ENTRIES),
         ..args.gateway.config(&side.traits)
     };
-    let platforms = platforms::placed(&args.gateway, exec_config, &side.traits, |name, table| {
+    let others = own.clone();
+    let inventory = args.gateway.inventory(side.traits, move |name, table| {
         let remote: RemoteArgs = platforms::entry(name, table)?;
         let backend = reapi::connect(&remote.config()?)?;
-        let shards = own.open(&remote.told(), backend.clone());
+        let shards = others.open(name, &remote.told(), backend.clone());
         let shards = shards.map_err(|why| Error::new(Code::InvalidArgument, why.to_string()))?;
         let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
         Ok((Place { backend, shards, worker }, remote.traits()))
-    });
-    let platforms = platforms.map_err(Failure::configuration)?;
+    })?;
     let gateway = Gateway::new(config, shards, side.backend, worker, drain);
-    let gateway = gateway.with_platforms(platforms).with_identity(identity);
+    let gateway = gateway.with_identity(identity);
     let gateway = Arc::new(gateway.with_backend_told(side.told.clone()));
     let _admin = admin.serve(goma_gateway::pages(gateway.clone()));
+    let _inventory = inventory.map(|inventory| platforms::follow(gateway.clone(), inventory));
 
     tracing::info!(%address, backend = side.told, data_dir = %data_dir.display(), "listening");
     let served = goma_gateway::serve(gateway, listener, port).await;

@@ -3,10 +3,14 @@
 
 mod support;
 
+use std::fs::write;
+
+use goma_common::testing::free_port;
 use goma_proto::api::ExecReq;
 use support::goma::file;
 use support::process::{Program, temp_dir};
-use support::requests::{gcc, object, refusal, with};
+use support::requests::{compiler_script, gcc, object, refusal, with};
+use support::{eventually, http};
 
 /// gcc by a client that says this of it. Nobody has a compiler of such a hash.
 fn compile(version: &str, target: &str) -> ExecReq {
@@ -62,4 +66,89 @@ async fn a_listed_hash_is_one_that_the_worker_must_have() {
     let program = with_file(dir.path(), "inventory.toml", &text).await;
     let why = refusal(&program.goma().exec(&compile("12.9", "x86_64-linux-gnu")).await);
     assert!(why.contains("/usr/bin/gcc") && why.contains(&hash), "{why}");
+}
+
+/// gcc of these versions, as the file lists them.
+fn versions(versions: &[&str]) -> String {
+    let entry = |version| {
+        format!("[[compiler]]\nname = \"gcc\"\nversion = \"{version}\"\npath = \"/usr/bin/gcc\"\n")
+    };
+    versions.iter().map(entry).collect()
+}
+
+/// What the program counts for its file so.
+async fn reloads(admin: u16, outcome: &str) -> u64 {
+    let metrics = http::get(admin, "/metrics").await.expect("an answer").text();
+    let lines = metrics.lines().filter(|line| line.starts_with("goma_reloads_total{"));
+    let mut lines = lines.filter(|line| line.contains(&format!("outcome=\"{outcome}\"")));
+    let line = lines.next().map_or("0", |line| line.rsplit(' ').next().unwrap_or("0"));
+    line.parse().expect("a number")
+}
+
+#[tokio::test]
+async fn the_file_is_read_again_when_it_changes_and_a_bad_one_changes_nothing() {
+    let dir = temp_dir();
+    let path = dir.path().join("inventory.toml");
+    write(&path, versions(&["1", "2", "3"])).expect("writes");
+    let admin = free_port();
+    let listen = format!("127.0.0.1:{admin}");
+    let args = ["--exec-config-file", path.to_str().expect("UTF-8"), "--admin-listen", &listen];
+    let program = Program::proxy(dir.path(), &args).await;
+    program.ready().await;
+    let goma = program.goma();
+    let is_served =
+        async |version: &str| goma.exec(&compile(version, "")).await.error_message.is_empty();
+    assert!(is_served("3").await && !is_served("4").await);
+
+    write(&path, versions(&["1", "2", "4"])).expect("writes");
+    eventually("the new one is served", async || is_served("4").await).await;
+    assert!(!is_served("3").await, "it is no longer listed");
+
+    write(&path, "[[compiler]]\nname = \"gcc\"\npath = 1\n").expect("writes");
+    eventually("it is said", async || program.log().contains("inventory.toml: line 3")).await;
+    write(&path, versions(&["4"])).expect("writes");
+    eventually("it is said", async || program.log().contains("of 3 platforms and compilers 1"))
+        .await;
+    assert!(is_served("1").await && is_served("4").await, "what was there before is kept");
+    assert_eq!((reloads(admin, "taken").await, reloads(admin, "kept").await), (1, 2));
+
+    write(&path, versions(&["1", "5"])).expect("writes");
+    eventually("it goes on", async || is_served("5").await && !is_served("4").await).await;
+}
+
+#[tokio::test]
+async fn backends_come_and_go_with_the_file() {
+    let dirs = [temp_dir(), temp_dir()];
+    let port = free_port();
+    let _other = Program::backend(dirs[1].path(), port).await;
+    let path = dirs[0].path().join("inventory.toml");
+    let own = "[[platform]]\ndimensions = [\"pool:own\"]\n";
+    let other = |extra: &str| {
+        format!(
+            "{own}[[platform]]\ndimensions = [\"pool:other\"]\nbackend = \"other\"\n[backend.other]\n\
+             remoteexec-addr = \"127.0.0.1:{port}\"\ninsecure-remoteexec = true\n{extra}"
+        )
+    };
+    let program = with_file(dirs[0].path(), "inventory.toml", own).await;
+    let compile = async |pool: &str, source: &str| {
+        let script = "#!/bin/sh\nexec cp \"$2\" \"$4\"\n";
+        let mut request = compiler_script("/home/a", source.as_bytes(), script);
+        request.requester_info.get_or_insert_default().dimensions = vec![format!("pool:{pool}")];
+        program.goma().exec(&request).await
+    };
+    assert!(refusal(&compile("other", "int a;").await).contains("no platform"));
+    let is_served = async |source: &str| compile("other", source).await.error_message.is_empty();
+    write(&path, other("")).expect("writes");
+    eventually("the other is served", async || is_served("int b;\n").await).await;
+    // The same backend told otherwise: what is known of it is there again.
+    write(&path, other("remote-streams = 3\n")).expect("writes");
+    eventually("it is read", async || program.log().matches("read again").count() == 2).await;
+    eventually("it is followed", async || {
+        program.log().matches("as the file now says").count() == 2
+    })
+    .await;
+    object(&compile("other", "int b;\nint c;\n").await);
+    object(&compile("own", "int b;\nint c;\n").await);
+    write(&path, own).expect("writes");
+    eventually("the other is gone", async || !is_served("int d;\n").await).await;
 }

@@ -8,16 +8,16 @@ use super::flags::Meaning::{
     NoLinkTime, Path, Plain, Precompiled,
 };
 use super::flags::Shape::{Alone, Either, Joined, Prefix, Separate};
-use super::flags::{Meaning, Shape, longest};
+use super::flags::{Flag, Meaning};
 
 /// The longest spelling that fits an argument wins.
-const FLAGS: &[(&str, Shape, Meaning)] = &[
+pub(super) const CLANG_CL: &[Flag] = &[
     ("/c", Alone, Plain),
     ("/o", Either, Path),
-    ("/Fo", Prefix, Plain),
+    ("/Fo", Alone, Plain),
     ("/Fo", Joined, Path),
     ("/Fo:", Joined, Path),
-    ("/Fa", Prefix, Plain),
+    ("/Fa", Alone, Plain),
     ("/Fa", Joined, Path),
     ("/Fd", Joined, Path),
     ("/Fe", Joined, Path),
@@ -155,12 +155,3 @@ const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-flto", Prefix, LinkTime),
     ("-fno-lto", Alone, NoLinkTime),
 ];
-
-/// The entry for an argument that begins with `-` or `/`.
-pub(super) fn lookup(arg: &str) -> Option<(&'static str, Shape, Meaning)> {
-    let fits = |spelling: &str| match spelling.strip_prefix('/') {
-        Some(name) => arg.get(1..).and_then(|rest| rest.strip_prefix(name)),
-        None => arg.strip_prefix(spelling),
-    };
-    longest(FLAGS, fits)
-}

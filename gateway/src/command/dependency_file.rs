@@ -1,12 +1,13 @@
 //! The file into which the compiler writes what it read, for make.
 
-use super::tokens::{Token, parse};
+use super::flag_table::FlagTable;
+use super::tokens::Token;
 
 /// Its name as the command line gives it; `None` when none is written.
 ///
 /// The preprocessor itself, behind `-Wp,`, wants the name right after `-MD`. clang-cl hands all of it
 /// on to clang, which then knows of no object.
-pub(crate) fn dependency_file(tokens: &[Token]) -> Option<String> {
+pub(crate) fn dependency_file(flags: &FlagTable, tokens: &[Token]) -> Option<String> {
     let for_clang: Vec<String> =
         tokens.iter().filter_map(Token::for_clang).map(ToOwned::to_owned).collect();
     if !for_clang.is_empty() {
@@ -19,7 +20,10 @@ pub(crate) fn dependency_file(tokens: &[Token]) -> Option<String> {
             Token::Flag { value: Some(name), .. } => Token::Operand(name.clone()),
             token => token.clone(),
         });
-        return dependency_file(&[parse(&for_clang), source.into_iter().collect()].concat());
+        return dependency_file(
+            flags,
+            &[flags.parse(&for_clang), source.into_iter().collect()].concat(),
+        );
     }
     let mut written = false;
     let (mut named, mut object, mut source) = (None, None, None);
@@ -62,13 +66,16 @@ fn with_suffix(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse_for;
+    use super::super::Flags;
+    use super::super::family::Family;
     use super::*;
 
     #[track_caller]
     fn check(line: &str, name: Option<&str>) {
         let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        assert_eq!(dependency_file(&parse(&words)).as_deref(), name, "{line}");
+        let flags = Flags::default().reading(Family::Gcc);
+        let tokens = flags.parse(&words);
+        assert_eq!(dependency_file(flags.table(), &tokens).as_deref(), name, "{line}");
     }
 
     #[test]
@@ -81,8 +88,9 @@ mod tests {
             ("/c a.cc /clang:-O3 /MD", None),
         ] {
             let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-            let tokens = parse_for("clang-cl", &words);
-            assert_eq!(dependency_file(&tokens).as_deref(), name, "{line}");
+            let flags = Flags::default().reading(Family::ClangCl);
+            let tokens = flags.parse(&words);
+            assert_eq!(dependency_file(flags.table(), &tokens).as_deref(), name, "{line}");
         }
     }
 

@@ -1,13 +1,17 @@
-//! The flags of compilers with GNU command lines, as data.
+//! The flags of compilers with GNU command lines, as data, and what can be said of any flag.
 //!
 //! From the manuals of GCC 12 and Clang 14. A flag that is not here makes a compile run at the
-//! client's own path, which is always right and shares less; it is never refused.
+//! client's own path, which is always right and shares less; it is never refused. Operators add to it
+//! by a file ([`super::flags_file`]).
 
 use Meaning::{
     Absolute, CompilationDir, Coverage, DebugInfo, Dumps, HandedOn, LinkTime, NoDebugInfo,
     NoLinkTime, NoStdInc, NoStdIncxx, Path, Plain, Recorded, Remap,
 };
 use Shape::{Alone, Either, Joined, Prefix, Separate};
+
+/// A flag as it is spelled, how it takes its value, and what it does.
+pub(super) type Flag = (&'static str, Shape, Meaning);
 
 /// How a flag takes its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(crate) enum Meaning {
     Plain,
     /// Its value is a file or directory.
     Path,
+    /// Its value is a list of them, with `:` between.
+    Paths,
     /// Debug information, which names the current directory.
     DebugInfo,
     /// No debug information.
@@ -65,8 +71,14 @@ pub(crate) enum Meaning {
     NoStdIncxx,
 }
 
-/// The longest spelling that fits an argument wins.
-pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
+/// What gcc means otherwise than clang.
+pub(super) const GCC: &[Flag] = &[
+    // A directory, in which the profile is named after the one that the compile runs in.
+    ("-fprofile-use=", Joined, Absolute),
+];
+
+/// Of gcc and clang. The longest spelling that fits an argument wins.
+pub(super) const GNU: &[Flag] = &[
     ("-c", Alone, Plain),
     ("-S", Alone, Plain),
     ("-o", Either, Path),
@@ -94,6 +106,7 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("--sysroot", Separate, Path),
     ("-include", Either, Path),
     ("-imacros", Either, Path),
+    ("-include-pch", Separate, Path),
     ("-B", Either, Path),
     ("--gcc-toolchain=", Joined, Path),
     ("-fuse-ld=", Joined, Path),
@@ -162,7 +175,11 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("-fauto-profile=", Joined, Path),
     ("-fsanitize-blacklist=", Joined, Path),
     ("-fsanitize-ignorelist=", Joined, Path),
+    ("-fsanitize-coverage-allowlist=", Joined, Path),
+    ("-fsanitize-coverage-ignorelist=", Joined, Path),
+    ("-fprofile-list=", Joined, Path),
     ("-fmodule", Prefix, Absolute),
+    ("-fmodule-map-file=", Joined, Path),
     ("-fplugin=", Joined, Path),
     ("-specs=", Joined, Path),
     ("--specs=", Joined, Path),
@@ -178,25 +195,3 @@ pub(super) const FLAGS: &[(&str, Shape, Meaning)] = &[
     ("--save-temps", Prefix, Dumps),
     ("-gsplit-dwarf", Prefix, Dumps),
 ];
-
-/// The entry for an argument that begins with `-`.
-pub(super) fn lookup(arg: &str) -> Option<(&'static str, Shape, Meaning)> {
-    longest(FLAGS, |spelling| arg.strip_prefix(spelling))
-}
-
-/// The entry with the longest spelling of those that fit; `rest` is what an argument that begins with
-/// a spelling has beside it.
-pub(super) fn longest<'a>(
-    flags: &'static [(&'static str, Shape, Meaning)],
-    rest: impl Fn(&str) -> Option<&'a str>,
-) -> Option<(&'static str, Shape, Meaning)> {
-    let fits = |spelling: &str, shape: Shape| {
-        rest(spelling).is_some_and(|rest| match shape {
-            Alone | Separate => rest.is_empty(),
-            Prefix | Either => true,
-            Joined => !rest.is_empty(),
-        })
-    };
-    let fitting = flags.iter().filter(|(spelling, shape, _)| fits(spelling, *shape));
-    fitting.max_by_key(|(spelling, ..)| spelling.len()).copied()
-}

@@ -1,5 +1,6 @@
 //! The directories in which a compiler looks for headers, in its order.
 
+use super::flag_table::FlagTable;
 use super::flags::Meaning;
 use super::tokens::Token;
 
@@ -33,12 +34,13 @@ pub(crate) fn of_each(name: &str, list: &str, of: impl Fn(&str) -> String) -> St
 /// the compiler's own, `-idirafter`. A directory that an unknown flag names comes first, since it
 /// may be searched first.
 pub(crate) fn include_dirs(
+    flags: &FlagTable,
     tokens: &[Token],
     env: &[(String, String)],
     builtin: &[String],
 ) -> Vec<String> {
     let mut dirs = Dirs::default();
-    dirs.read(tokens);
+    dirs.read(flags, tokens);
     for (name, value) in env {
         let into = match name.as_str() {
             "CPATH" => &mut dirs.bracket,
@@ -72,10 +74,10 @@ struct Dirs {
 }
 
 impl Dirs {
-    fn read(&mut self, tokens: &[Token]) {
+    fn read(&mut self, flags: &FlagTable, tokens: &[Token]) {
         for token in tokens {
-            if let Some((_, inner)) = token.handed_on() {
-                self.read(&inner);
+            if let Some((_, inner)) = token.handed_on(flags) {
+                self.read(flags, &inner);
                 continue;
             }
             match token {
@@ -105,7 +107,8 @@ impl Dirs {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::{parse, parse_for};
+    use super::super::tokens::parse;
+    use super::super::{Family, Flags};
     use super::*;
 
     fn check(line: &str, env: &[(&str, &str)]) -> String {
@@ -113,7 +116,8 @@ mod tests {
         let env: Vec<_> =
             env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let builtin = ["/gcc", "/usr/include/c++/12", "/usr/include"].map(ToOwned::to_owned);
-        include_dirs(&parse(&words), &env, &builtin).join(" ")
+        let flags = Flags::default().reading(Family::Gcc);
+        include_dirs(flags.table(), &parse(&words), &env, &builtin).join(" ")
     }
 
     #[test]
@@ -137,7 +141,8 @@ mod tests {
         let args = line.map(ToOwned::to_owned);
         let env = [("INCLUDE".to_owned(), "/vc;;/um".to_owned())];
         let builtin = ["/clang/include".to_owned()];
-        let dirs = include_dirs(&parse_for("clang-cl", &args), &env, &builtin);
+        let flags = Flags::default().reading(Family::ClangCl);
+        let dirs = include_dirs(flags.table(), &flags.parse(&args), &env, &builtin);
         assert_eq!(dirs.join(" "), "/a /c /clang/include /sdk /x /vc /um");
     }
 

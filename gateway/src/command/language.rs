@@ -55,12 +55,13 @@ fn of_file(name: &str, driver: bool) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse_for;
+    use super::super::family::Family;
+    use super::super::tokens::parse_as;
     use super::*;
 
     fn check(line: &str) -> bool {
         let words: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        is_cxx(&words[0], &parse_for(&words[0], &words[1..]))
+        is_cxx(&words[0], &parse_as(Family::of(&words[0]), &words[1..]))
     }
 
     #[test]

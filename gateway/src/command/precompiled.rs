@@ -16,14 +16,15 @@ pub(crate) fn precompiled_headers(tokens: &[Token]) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse_for;
+    use super::super::family::Family;
+    use super::super::tokens::parse_as;
     use super::*;
 
     #[test]
     fn they_can_be_switched_off() {
         let asked = |line: &str| {
             let args: Vec<String> = line.split(' ').map(ToOwned::to_owned).collect();
-            precompiled_headers(&parse_for("clang-cl", &args)).map(ToOwned::to_owned)
+            precompiled_headers(&parse_as(Family::ClangCl, &args)).map(ToOwned::to_owned)
         };
         assert_eq!(asked("/c /Yustdafx.h a.cc").as_deref(), Some("/Yustdafx.h"));
         assert_eq!(asked("-Ycx.h /Fpx.pch /c a.cc").as_deref(), Some("-Ycx.h"));

@@ -1,13 +1,13 @@
 //! Whether a result holds the command line by which it was made.
 
-use super::family::{is_cl, is_gcc};
+use super::family::Family;
 use super::flags::Meaning;
 use super::tokens::Token;
 
 /// The flag that asks for it. clang takes gcc's flag for debug information as one for all of it, and
 /// writes its command line into all debug information for Windows that is not DWARF.
-pub(crate) fn recording_flag<'a>(compiler: &str, tokens: &'a [Token]) -> Option<&'a str> {
-    let (gcc, cl) = (is_gcc(compiler), is_cl(compiler));
+pub(crate) fn recording_flag(family: Family, tokens: &[Token]) -> Option<&str> {
+    let (gcc, cl) = (family == Family::Gcc, family == Family::ClangCl);
     tokens.iter().find_map(|token| match token {
         Token::Flag { flag, meaning: Meaning::Recorded, .. } => Some(flag.as_str()),
         Token::Flag { flag, .. } if !gcc && flag == "-grecord-gcc-switches" => Some(flag),
@@ -20,18 +20,19 @@ pub(crate) fn recording_flag<'a>(compiler: &str, tokens: &'a [Token]) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::parse_for;
+    use super::super::tokens::parse_as;
     use super::*;
 
     #[test]
     fn each_compiler_has_its_own_flags() {
-        let told = |compiler, flag: &str| {
-            recording_flag(compiler, &parse_for(compiler, &[flag.to_owned()])).is_some()
+        let told = |family, flag: &str| {
+            recording_flag(family, &parse_as(family, &[flag.to_owned()])).is_some()
         };
-        assert!(told("gcc", "-frecord-gcc-switches") && told("clang", "-frecord-gcc-switches"));
-        assert!(told("clang", "-grecord-command-line") && told("clang", "-frecord-command-line"));
-        assert!(told("clang", "-grecord-gcc-switches") && !told("g++", "-grecord-gcc-switches"));
-        assert!(!told("clang++", "-gno-record-gcc-switches") && !told("clang", "-g"));
-        assert!(told("clang-cl", "/Z7") && told("clang-cl", "-Zi") && !told("clang-cl", "-gdwarf"));
+        let (gcc, clang, cl) = (Family::Gcc, Family::Clang, Family::ClangCl);
+        assert!(told(gcc, "-frecord-gcc-switches") && told(clang, "-frecord-gcc-switches"));
+        assert!(told(clang, "-grecord-command-line") && told(clang, "-frecord-command-line"));
+        assert!(told(clang, "-grecord-gcc-switches") && !told(gcc, "-grecord-gcc-switches"));
+        assert!(!told(clang, "-gno-record-gcc-switches") && !told(clang, "-g"));
+        assert!(told(cl, "/Z7") && told(cl, "-Zi") && !told(cl, "-gdwarf"));
     }
 }

@@ -1,7 +1,9 @@
 //! Does the result depend on the directory that the compiler runs in?
 
+use super::family::Family;
 use super::flags::Meaning;
 use super::include_dirs::separator;
+use super::reading::Reading;
 use super::tokens::Token;
 use crate::paths::AbsPath;
 
@@ -17,7 +19,18 @@ pub(crate) enum Relocation {
 /// Decides by the arguments, and by the environment other than `PWD`. Pure.
 ///
 /// System paths do not count: they are the same for everybody.
-pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) -> Relocation {
+pub(crate) fn relocation(
+    reading: &Reading,
+    tokens: &[Token],
+    env: &[(String, String)],
+) -> Relocation {
+    match reading.family {
+        Family::ClangTidy => {
+            return Relocation::Fixed("clang-tidy tells absolute paths".to_owned());
+        }
+        Family::Other => return Relocation::Fixed("nothing is known of this compiler".to_owned()),
+        Family::Gcc | Family::Clang | Family::ClangCl | Family::Javac => {}
+    }
     let mut debug = None;
     let mut link_time = None;
     let mut compilation_dir = false;
@@ -25,8 +38,8 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
     for token in tokens {
         if token.for_clang().is_some() {
             // Its words one by one; their values may be in other ones, which then are operands.
-            let inner = token.handed_on().map_or_else(Vec::new, |(_, inner)| inner);
-            match relocation(gcc, &inner, &[]) {
+            let inner = token.handed_on(reading.table()).map_or_else(Vec::new, |(_, inner)| inner);
+            match relocation(reading, &inner, &[]) {
                 Relocation::Relocatable => continue,
                 fixed => return fixed,
             }
@@ -42,6 +55,9 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
                 let value = value.as_deref().unwrap_or("");
                 match meaning {
                     Meaning::Path if is_users(value) => {
+                        return Relocation::Fixed(format!("{flag} {value}"));
+                    }
+                    Meaning::Paths if value.split(':').any(is_users) => {
                         return Relocation::Fixed(format!("{flag} {value}"));
                     }
                     Meaning::Absolute
@@ -68,7 +84,7 @@ pub(crate) fn relocation(gcc: bool, tokens: &[Token], env: &[(String, String)]) 
     if let Some(flag) = debug.filter(|_| !compilation_dir && halves != (true, true)) {
         return Relocation::Fixed(format!("{flag} without a compilation directory"));
     }
-    if let Some(flag) = link_time.filter(|_| gcc) {
+    if let Some(flag) = link_time.filter(|_| reading.family == Family::Gcc) {
         return Relocation::Fixed(flag);
     }
     for (name, value) in env {
@@ -85,16 +101,17 @@ fn is_users(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tokens::{parse, parse_for};
+    use super::super::Flags;
     use super::*;
 
     fn check(line: &str) -> Relocation {
-        check_for(true, line)
+        check_for(Family::Gcc, line)
     }
 
-    fn check_for(gcc: bool, line: &str) -> Relocation {
+    fn check_for(family: Family, line: &str) -> Relocation {
         let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        relocation(gcc, &parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
+        let reading = Flags::default().reading(family);
+        relocation(&reading, &reading.parse(&args), &[("PWD".to_owned(), "/home/u".to_owned())])
     }
 
     #[test]
@@ -137,8 +154,33 @@ mod tests {
 
     #[test]
     fn code_for_the_linker_holds_the_directory_with_gcc_alone() {
-        assert!(matches!(check_for(true, "-flto -c a.c"), Relocation::Fixed(_)));
-        assert_eq!(check_for(false, "-flto=thin -c a.c"), Relocation::Relocatable);
+        assert!(matches!(check_for(Family::Gcc, "-flto -c a.c"), Relocation::Fixed(_)));
+        assert_eq!(check_for(Family::Clang, "-flto=thin -c a.c"), Relocation::Relocatable);
+    }
+
+    #[test]
+    fn javac_names_directories_in_its_arguments_alone() {
+        let check = |line| check_for(Family::Javac, line);
+        let relative =
+            "-g -d out/classes -cp lib/a.jar:/usr/share/java/b.jar -Xlint:all A.java @a.params";
+        assert_eq!(check(relative), Relocation::Relocatable);
+        for line in [
+            "-d /home/u/out A.java",
+            "-cp lib/a.jar:/home/u/b.jar A.java",
+            "--processor-path=/home/u/p.jar A.java",
+            "-Aout=/home/u/x A.java",
+            "--unheard A.java",
+            "/home/u/A.java",
+        ] {
+            assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn of_others_nothing_is_known() {
+        for family in [Family::ClangTidy, Family::Other] {
+            assert!(matches!(check_for(family, "a.c"), Relocation::Fixed(_)));
+        }
     }
 
     #[test]
@@ -146,7 +188,8 @@ mod tests {
         let check = |line: &str| {
             let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
             let env = [("INCLUDE".to_owned(), "../sdk;/usr/include".to_owned())];
-            relocation(false, &parse_for("clang-cl", &args), &env)
+            let reading = Flags::default().reading(Family::ClangCl);
+            relocation(&reading, &reading.parse(&args), &env)
         };
         for line in [
             "/c ../a.cc /I../inc -imsvc ../sdk /Foa.obj /Wall /O2 /MD /std:c++17 /showIncludes",
@@ -172,12 +215,14 @@ mod tests {
             assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
         }
         let env = [("INCLUDE".to_owned(), "../sdk;/home/u/sdk".to_owned())];
-        assert!(matches!(relocation(false, &[], &env), Relocation::Fixed(_)));
+        let reading = Flags::default().reading(Family::ClangCl);
+        assert!(matches!(relocation(&reading, &[], &env), Relocation::Fixed(_)));
     }
 
     #[test]
     fn an_environment_variable_with_a_users_path_counts() {
         let env = [("CPATH".to_owned(), "/usr/include:/home/u/inc".to_owned())];
-        assert!(matches!(relocation(true, &[], &env), Relocation::Fixed(_)));
+        let reading = Flags::default().reading(Family::Gcc);
+        assert!(matches!(relocation(&reading, &[], &env), Relocation::Fixed(_)));
     }
 }

@@ -1,8 +1,8 @@
 //! A command line as flags with their values, and back.
 
-use super::family::is_cl;
+use super::family::Family;
+use super::flag_table::FlagTable;
 use super::flags::{Meaning, Shape};
-use super::{cl_flags, flags};
 use crate::paths::AbsPath;
 
 /// One flag or operand of a command line.
@@ -61,7 +61,7 @@ impl Token {
 
     /// The command line that is handed on inside of this argument, and the name of whom it is for:
     /// `-Wp,-Ix,-DY` is `-Wp,` and two flags, `/clang:-Ix` is `/clang:` and one.
-    pub(crate) fn handed_on(&self) -> Option<(&str, Vec<Token>)> {
+    pub(crate) fn handed_on(&self, flags: &FlagTable) -> Option<(&str, Vec<Token>)> {
         let Self::Flag { flag, value: None, .. } = self else { return None };
         let list = flag.strip_prefix("-Wp,").or_else(|| flag.strip_prefix("-Wa,"));
         let words: Vec<String> = match list {
@@ -69,7 +69,7 @@ impl Token {
             None => vec![self.for_clang()?.to_owned()],
         };
         let to = list.map_or(CLANG.len(), |_| "-Wp,".len());
-        Some((&flag[..to], parse(&words)))
+        Some((&flag[..to], flags.parse(&words)))
     }
 
     /// What clang-cl hands on to clang's own driver, a word at a time.
@@ -90,74 +90,80 @@ pub(crate) fn for_front_end(flag: String) -> [String; 2] {
     ["-Xclang".to_owned(), flag]
 }
 
-/// Reads the arguments after the name of this compiler. Never fails: a value that is cut off is none.
-pub(crate) fn parse_for(compiler: &str, args: &[String]) -> Vec<Token> {
-    match is_cl(compiler) {
-        true => parse_cl(args),
-        false => parse(args),
-    }
-}
-
-/// Those of a compiler with a GNU command line.
-pub(super) fn parse(args: &[String]) -> Vec<Token> {
-    read(args, flags::lookup, |arg| !arg.starts_with('-') || arg == "-")
-}
-
-/// Those of clang-cl. A slash may begin a flag or an absolute path, which is what it is taken for
-/// where there is no such flag; `--` ends the flags.
-fn parse_cl(args: &[String]) -> Vec<Token> {
-    let begins_path = |rest: &str| {
-        let name = rest.split([':', '=']).next();
-        name.is_some_and(|name| name.contains(['/', '\\']))
-    };
-    let is_operand = |arg: &str| match arg.strip_prefix('/') {
-        Some(rest) => cl_flags::lookup(arg).is_none() && begins_path(rest),
-        None => !arg.starts_with('-') || arg == "-",
-    };
-    let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
-    let mut tokens = read(&args[..end], cl_flags::lookup, is_operand);
-    if let [end, sources @ ..] = &args[end..] {
-        tokens.push(Token::plain(end.clone()));
-        tokens.extend(sources.iter().cloned().map(Token::Operand));
-    }
-    tokens
-}
-
-fn read(
-    args: &[String],
-    lookup: impl Fn(&str) -> Option<(&'static str, Shape, Meaning)>,
-    is_operand: impl Fn(&str) -> bool,
-) -> Vec<Token> {
-    let mut tokens = Vec::with_capacity(args.len());
-    let mut args = args.iter();
-    while let Some(arg) = args.next() {
-        if is_operand(arg) {
-            tokens.push(Token::Operand(arg.clone()));
-            continue;
+impl FlagTable {
+    /// Reads the arguments after the compiler's name. Never fails: a value that is cut off is none.
+    pub(crate) fn parse(&self, args: &[String]) -> Vec<Token> {
+        match self.family {
+            Family::ClangCl => self.parse_cl(args),
+            _ => self.read(args, |arg| !arg.starts_with('-') || arg == "-"),
         }
-        let Some((spelling, shape, meaning)) = lookup(arg) else {
-            tokens.push(Token::Unknown(arg.clone()));
-            continue;
-        };
-        // As it was typed, with a slash or a dash.
-        let (typed, rest) = arg.split_at(spelling.len());
-        let flag = |value: Option<&str>, separate| Token::Flag {
-            flag: typed.to_owned(),
-            value: value.map(ToOwned::to_owned),
-            separate,
-            meaning,
-        };
-        tokens.push(match shape {
-            Shape::Alone => flag(None, false),
-            Shape::Prefix => {
-                Token::Flag { flag: arg.clone(), value: None, separate: false, meaning }
-            }
-            Shape::Joined => flag(Some(rest), false),
-            Shape::Either if !rest.is_empty() => flag(Some(rest), false),
-            Shape::Separate | Shape::Either => flag(args.next().map(String::as_str), true),
-        });
     }
-    tokens
+
+    /// Those of clang-cl. A slash may begin a flag or an absolute path, which is what it is taken for
+    /// where there is no such flag; `--` ends the flags.
+    fn parse_cl(&self, args: &[String]) -> Vec<Token> {
+        let begins_path = |rest: &str| {
+            let name = rest.split([':', '=']).next();
+            name.is_some_and(|name| name.contains(['/', '\\']))
+        };
+        let is_operand = |arg: &str| match arg.strip_prefix('/') {
+            Some(rest) => self.lookup(arg).is_none() && begins_path(rest),
+            None => !arg.starts_with('-') || arg == "-",
+        };
+        let end = args.iter().position(|arg| arg == "--").unwrap_or(args.len());
+        let mut tokens = self.read(&args[..end], is_operand);
+        if let [end, sources @ ..] = &args[end..] {
+            tokens.push(Token::plain(end.clone()));
+            tokens.extend(sources.iter().cloned().map(Token::Operand));
+        }
+        tokens
+    }
+
+    fn read(&self, args: &[String], is_operand: impl Fn(&str) -> bool) -> Vec<Token> {
+        let mut tokens = Vec::with_capacity(args.len());
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            if is_operand(arg) {
+                tokens.push(Token::Operand(arg.clone()));
+                continue;
+            }
+            let Some(entry) = self.lookup(arg) else {
+                tokens.push(Token::Unknown(arg.clone()));
+                continue;
+            };
+            let meaning = entry.meaning;
+            // As it was typed, with a slash or a dash.
+            let (typed, rest) = arg.split_at(entry.spelling.len());
+            let flag = |value: Option<&str>, separate| Token::Flag {
+                flag: typed.to_owned(),
+                value: value.map(ToOwned::to_owned),
+                separate,
+                meaning,
+            };
+            tokens.push(match entry.shape {
+                Shape::Alone => flag(None, false),
+                Shape::Prefix => {
+                    Token::Flag { flag: arg.clone(), value: None, separate: false, meaning }
+                }
+                Shape::Joined => flag(Some(rest), false),
+                Shape::Either if !rest.is_empty() => flag(Some(rest), false),
+                Shape::Separate | Shape::Either => flag(args.next().map(String::as_str), true),
+            });
+        }
+        tokens
+    }
+}
+
+/// As the tables of ours have it, for tests.
+#[cfg(test)]
+pub(super) fn parse_as(family: Family, args: &[String]) -> Vec<Token> {
+    super::Flags::default().reading(family).parse(args)
+}
+
+/// The same for gcc.
+#[cfg(test)]
+pub(super) fn parse(args: &[String]) -> Vec<Token> {
+    parse_as(Family::Gcc, args)
 }
 
 /// The arguments again.
@@ -194,7 +200,7 @@ mod tests {
         let line = "/nologo -c /I inc -Iinc2 /imsvc sdk -DX /D Y /Foa.obj /Fo:b.obj -Fo /o c.obj /FIx.h \
                     /clang:-MD /clang:-MFx.d -Xclang -fno-pch /unheard-of /home/u/a.cc -- /Dir/b.cc -x";
         let args: Vec<String> = line.split_whitespace().map(ToOwned::to_owned).collect();
-        let tokens = parse_cl(&args);
+        let tokens = parse_as(Family::ClangCl, &args);
         assert_eq!(render(&tokens), args);
         let value = |flag: &str| {
             tokens.iter().find_map(|token| match token {
@@ -211,7 +217,9 @@ mod tests {
         for operand in ["/home/u/a.cc", "/Dir/b.cc", "-x"] {
             assert!(tokens.contains(&Token::Operand(operand.to_owned())), "{operand}");
         }
-        let handed: Vec<_> = tokens.iter().filter_map(Token::handed_on).collect();
+        let clang = super::super::Flags::default().reading(Family::ClangCl);
+        let handed: Vec<_> =
+            tokens.iter().filter_map(|token| token.handed_on(clang.table())).collect();
         assert!(
             handed.iter().all(|(to, inner)| *to == "/clang:" && inner.len() == 1),
             "{handed:?}"
@@ -224,7 +232,7 @@ mod tests {
         for (arg, paths) in
             [("/Wall", 0), ("/guard:cf", 0), ("/unheard:/home/u/x", 1), ("/ZH:a", 0)]
         {
-            let tokens = parse_cl(&[arg.to_owned()]);
+            let tokens = parse_as(Family::ClangCl, &[arg.to_owned()]);
             assert_eq!(tokens[0].glued_paths().count(), paths, "{arg}");
         }
     }

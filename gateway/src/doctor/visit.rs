@@ -246,6 +246,7 @@ async fn execute(
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
         working_directory: String::new(),
         outputs: vec![OUTPUT.to_owned()],
+        output_dirs: Vec::new(),
         output_fields: config.output_fields,
         properties,
     }

@@ -7,7 +7,7 @@ use goma_common::shards::Blob;
 use sha2::Digest as _;
 
 use super::inputs::Inputs;
-use super::job::Job;
+use super::job::{Job, Output};
 use super::layout::Layout;
 use super::rewrite::Rewrite;
 use super::sysroot::Sysroot;
@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) stored: Vec<Digest>,
     /// Expected outputs: the path that the command knows, and the client's name.
     pub(crate) outputs: BTreeMap<String, String>,
+    /// Expected directories likewise.
+    pub(crate) output_dirs: BTreeMap<String, String>,
     /// The compiler, as the worker calls it.
     pub(super) program: String,
     /// Under which paths it runs, for the log.
@@ -124,11 +126,11 @@ impl Plan {
             properties.push(("InputRootAbsolutePath".to_owned(), absolute_root.clone()));
             properties.sort_unstable();
         }
-        let outputs: BTreeMap<String, String> = job
-            .outputs
-            .iter()
-            .map(|output| (output.path.relative_to(&job.cwd), output.name.clone()))
-            .collect();
+        let named = |outputs: &[Output]| -> BTreeMap<String, String> {
+            let outputs = outputs.iter();
+            outputs.map(|it| (it.path.relative_to(&job.cwd), it.name.clone())).collect()
+        };
+        let (outputs, output_dirs) = (named(&job.outputs), named(&job.output_dirs));
         let program = match &rewrite {
             None => vec![toolchain.program.clone()],
             Some(rewrite) => rewrite.program(toolchain)?,
@@ -138,6 +140,7 @@ impl Plan {
             env: environment(job, layout, sysroot.as_ref(), rewrite.as_ref()),
             working_directory: layout.in_input_root(&job.cwd),
             outputs: outputs.keys().cloned().collect(),
+            output_dirs: output_dirs.keys().cloned().collect(),
             output_fields: config.output_fields,
             properties: &properties,
         }
@@ -156,7 +159,8 @@ impl Plan {
         made.extend([command, action]);
         let told = Told::new(job, sysroot, rewrite);
         let program = toolchain.program.clone();
-        Ok(Self { action: digest, made, stored, outputs, program, paths: paths(layout), told })
+        let paths = paths(layout);
+        Ok(Self { action: digest, made, stored, outputs, output_dirs, program, paths, told })
     }
 }
 

@@ -15,7 +15,7 @@ use super::inputs::Inputs;
 use super::job::Job;
 use super::layout::Layout;
 use super::toolchain::{self, Toolchain};
-use crate::command::{self, Token};
+use crate::command::{self, Flags, Token};
 use crate::config::GatewayConfig;
 use crate::identity::Caller;
 use crate::paths::AbsPath;
@@ -135,7 +135,7 @@ struct Planned {
 
 /// As [`super::Exec`] does it, with contents that their keys say.
 fn plan(request: &ExecReq, config: &GatewayConfig, system: SystemFiles) -> Option<Planned> {
-    let job = Job::parse(request.clone(), &Caller::default()).ok()?;
+    let job = Job::parse(request.clone(), &Caller::default(), &Flags::default()).ok()?;
     let toolchain = toolchain::choose(&job, &config.compilers, &Workers).ok()?;
     let properties = toolchain::properties(&job, &toolchain, config);
     let compiler = toolchain.system_files();
@@ -284,7 +284,7 @@ fn reaches_no_system_file(planned: &Planned) {
     let is_system = |name: &str| job.cwd.walk(name).is_ok_and(|walked| walked.path.is_system());
     // Behind the program, and behind `env` and what is for it.
     let behind = if command.arguments[0] == *program { 1 } else { 4 };
-    for token in command::parse_for(&job.compiler.name, &command.arguments[behind..]) {
+    for token in job.reading.parse(&command.arguments[behind..]) {
         match (&token, token.path()) {
             (_, Some(("-B" | "-L" | "--gcc-toolchain=" | "-fuse-ld=" | "-o" | "-MF", _))) => {}
             (_, Some((flag, _))) if is_output(flag) => {}

@@ -9,7 +9,7 @@ use super::fields::{
     path, sha256, tool_files,
 };
 use super::windows::{self, Windows};
-use crate::command::{self, Token};
+use crate::command::{self, Family, Flags, Reading, Token};
 use crate::identity::Caller;
 use crate::paths::AbsPath;
 use crate::platforms::compiler::Wanted;
@@ -33,12 +33,16 @@ pub(crate) struct Job {
     pub(crate) expanded_args: Vec<String>,
     /// The latter, read.
     pub(crate) tokens: Vec<Token>,
+    /// How it was read.
+    pub(crate) reading: Reading,
     /// The variables that go along, sorted, each once.
     pub(crate) env: Vec<(String, String)>,
     /// Files that the compiler reads.
     pub(crate) inputs: Vec<Input>,
     /// Files that it is expected to write.
     pub(crate) outputs: Vec<Output>,
+    /// Directories that it is expected to write files into.
+    pub(crate) output_dirs: Vec<Output>,
     /// The root that the client asks for.
     pub(crate) exec_root: Option<AbsPath>,
     /// Platform properties that the client asks for.
@@ -107,7 +111,7 @@ pub(crate) struct Input {
     pub(crate) contents: Option<Box<FileBlob>>,
 }
 
-/// A file that the compiler writes.
+/// A file that the compiler writes, or a directory that it writes into.
 #[derive(Debug)]
 pub(crate) struct Output {
     /// As the client names it, in the answer too.
@@ -129,7 +133,7 @@ impl Job {
     /// # Errors
     /// [`Refusal::Failed`] with `InvalidArgument` for what is no proper request at all;
     /// [`Refusal::Impossible`] for a compile that is none of ours. Both name the field.
-    pub(crate) fn parse(request: ExecReq, caller: &Caller) -> Result<Self, Refusal> {
+    pub(crate) fn parse(request: ExecReq, caller: &Caller, flags: &Flags) -> Result<Self, Refusal> {
         let Some(spec) = request.command_spec else { return invalid("no command_spec") };
         let source = source::of(caller, request.requester_info.as_ref());
         let requester = request.requester_info.unwrap_or_default();
@@ -141,13 +145,11 @@ impl Job {
             return impossible(format!("cwd {cwd} is in a system directory"));
         }
         let name = spec.name.unwrap_or_default();
-        if !command::is_served(&name) {
-            return impossible(format!(
-                "compiler {name:?} is not served; gcc, clang and clang-cl are"
-            ));
+        if name.is_empty() {
+            return invalid("no name of the compiler");
         }
-        if !request.expected_output_dirs.is_empty() {
-            return impossible("output directories are not served");
+        if matches!(name.as_str(), "clang-cl.exe" | "cl" | "cl.exe") {
+            return impossible(format!("compiler {name:?} is not served; clang-cl is"));
         }
         let args = arguments(request.arg)?;
         let expanded_args = if request.expanded_arg.is_empty() {
@@ -156,13 +158,17 @@ impl Job {
             arguments(request.expanded_arg)?
         };
 
-        let tokens = command::parse_for(&name, &expanded_args);
-        if let Some(flag) = command::precompiled_headers(&tokens) {
-            return impossible(format!(
-                "{flag}: headers compiled beforehand hold paths and times of the client's files; \
-                 compile without them (/Y-)"
-            ));
+        let reading = flags.reading(Family::of(&name));
+        let tokens = reading.parse(&expanded_args);
+        if let Some(why) = command::undoable(reading.family, &tokens) {
+            return impossible(format!("{name}: {why}"));
         }
+        command::note_unknown(reading.family, &tokens);
+        // Older clients leave them to the server.
+        let output_dirs = match request.expected_output_dirs.is_empty() {
+            true => command::output_dirs(reading.family, &tokens),
+            false => request.expected_output_dirs,
+        };
         let compiler_path = spec.local_compiler_path.unwrap_or_default();
         if compiler_path.is_empty() {
             return invalid("no local_compiler_path");
@@ -197,7 +203,7 @@ impl Job {
             return invalid(format!("{} inputs; {MAX_INPUTS} at most", request.input.len()));
         }
         let env = environment(&request.env)?;
-        if let Some(name) = command::flags_variable(&compiler.name, &env) {
+        if let Some(name) = command::flags_variable(reading.family, &env) {
             return impossible(format!(
                 "variable {name} holds flags for {}: write them on the command line",
                 compiler.name
@@ -209,9 +215,11 @@ impl Job {
             args,
             expanded_args,
             tokens,
+            reading,
             env,
             inputs: inputs(&here, request.input)?,
             outputs: outputs(&here, request.expected_output_files)?,
+            output_dirs: outputs(&here, output_dirs)?,
             exec_root: match requester.exec_root.filter(|root| !root.is_empty()) {
                 Some(root) => Some(exec_root(&here, &root)?),
                 None => None,
@@ -268,7 +276,10 @@ mod tests {
         let spec = request.command_spec.get_or_insert_default();
         spec.system_include_path = c.iter().map(|dir| (*dir).to_owned()).collect();
         spec.cxx_system_include_path = cxx.iter().map(|dir| (*dir).to_owned()).collect();
-        let dirs = Job::parse(request, &Caller::default()).expect("a job").compiler.system_include;
+        let dirs = Job::parse(request, &Caller::default(), &Flags::default())
+            .expect("a job")
+            .compiler
+            .system_include;
         dirs.iter().map(AbsPath::as_str).collect::<Vec<_>>().join(" ")
     }
 
@@ -287,7 +298,7 @@ mod tests {
         let within = |cwd: &str| {
             let mut request = request("gcc -c a.c", &["a.c"]);
             request.cwd = Some(cwd.to_owned());
-            Job::parse(request, &Caller::default())
+            Job::parse(request, &Caller::default(), &Flags::default())
         };
         for cwd in ["/usr/src/linux", "/etc", "/home/../usr"] {
             let refused = within(cwd);
@@ -299,20 +310,25 @@ mod tests {
 
     #[test]
     fn no_output_is_a_directory_that_the_compile_runs_in() {
-        let with = |output: &str| {
+        let with = |output: &str, directory: bool| {
             let mut request = request("gcc -c a.c", &["a.c"]);
-            request.expected_output_files = vec![output.to_owned()];
-            Job::parse(request, &Caller::default())
+            match directory {
+                true => request.expected_output_dirs = vec![output.to_owned()],
+                false => request.expected_output_files = vec![output.to_owned()],
+            }
+            Job::parse(request, &Caller::default(), &Flags::default())
         };
         for output in [".", "..", "/home/u/src", "/", "x/.."] {
-            let refused = with(output);
-            assert!(
-                matches!(&refused, Err(Refusal::Impossible(why)) if why.contains(output)),
-                "{output}: {refused:?}"
-            );
+            let refused = [false, true].map(|directory| with(output, directory));
+            for refused in refused {
+                assert!(
+                    matches!(&refused, Err(Refusal::Impossible(why)) if why.contains(output)),
+                    "{output}: {refused:?}"
+                );
+            }
         }
         for output in ["../a.o", "/home/u/src/a.o", "/home/u/srcs"] {
-            assert!(with(output).is_ok(), "{output}");
+            assert!(with(output, false).is_ok() && with(output, true).is_ok(), "{output}");
         }
     }
 

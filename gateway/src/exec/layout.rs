@@ -57,7 +57,7 @@ impl Layout {
             // Of a Windows client's no path is absolute by now.
             _ if job.windows.is_some() => Relocation::Relocatable,
             Some(path) => Relocation::Fixed(path),
-            None => command::relocation(command::is_gcc(&job.compiler.name), &job.tokens, &job.env),
+            None => command::relocation(&job.reading, &job.tokens, &job.env),
         };
         let mut root = top.clone();
         let mut base = Some(BASE);
@@ -68,11 +68,12 @@ impl Layout {
             match absolute_paths {
                 AbsolutePaths::Property => absolute_root = Some(root.as_str().to_owned()),
                 AbsolutePaths::Chroot => root = AbsPath::root(),
-                AbsolutePaths::Rewrite => {
+                AbsolutePaths::Rewrite if job.reading.family.compiles_c() => {
                     base = Some(Rewrite::base(job, &root)?);
                     rewritten = true;
                 }
-                AbsolutePaths::Refuse => {
+                // Of other compilers it is not known how they could be told the client's paths.
+                AbsolutePaths::Rewrite | AbsolutePaths::Refuse => {
                     return impossible(format!(
                         "the result would hold a path of the worker ({why}), and this server's \
                          backend cannot run it under the client's own path"
@@ -106,7 +107,7 @@ fn named_absolutely(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Op
 /// the client asks for wins if it holds them too; `/` is none, it would hide the worker's own files.
 fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath, Refusal> {
     let files = inputs.files.iter().map(|(input, _)| &input.path);
-    let outputs = job.outputs.iter().map(|output| &output.path);
+    let outputs = job.outputs.iter().chain(&job.output_dirs).map(|output| &output.path);
     let tools = toolchain.files.iter().map(|(path, _)| path);
     let all = files.chain(outputs).chain(tools);
     let mut top = job.cwd.clone();
@@ -139,6 +140,7 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
 fn dirs(job: &Job, inputs: &Inputs<'_>) -> BTreeSet<AbsPath> {
     let mut dirs = BTreeSet::from([job.cwd.clone()]);
     dirs.extend(job.outputs.iter().map(|output| output.path.parent()));
+    dirs.extend(job.output_dirs.iter().map(|output| output.path.clone()));
     dirs.extend(inputs.files.iter().flat_map(|(input, _)| input.through.iter().cloned()));
     for token in &job.tokens {
         let Some((flag, value)) = token.path() else { continue };

@@ -11,7 +11,7 @@
 //! | cached | [`cached`] | a result that is there already |
 //! | ensure | [`ensure`] | every blob of the action in the CAS |
 //! | execute | [`execute`] | the worker's result |
-//! | outputs | [`outputs`] | the result as an answer |
+//! | outputs | [`outputs`] | the result as an answer; [`directories`] finds the files of whole ones |
 //!
 //! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
 //! system files may stand in for the client's, and [`sysroot`] lays those out where they may not;
@@ -23,6 +23,7 @@
 
 mod action;
 mod cached;
+mod directories;
 mod directory;
 mod ensure;
 mod execute;
@@ -74,6 +75,7 @@ use action::{Plan, SystemFiles};
 use cached::Cached;
 use job::{CachePolicy, Job};
 use layout::Layout;
+pub(crate) use rewrite::PathSearch;
 
 /// Serves compiles.
 pub(crate) struct Exec {
@@ -133,7 +135,8 @@ impl Exec {
         caller: &Caller,
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
-        let job = info_span!("job").in_scope(|| step("job", || Job::parse(request, caller)))?;
+        let job = info_span!("job")
+            .in_scope(|| step("job", || Job::parse(request, caller, &self.config.flags)))?;
         let outcome = self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),
@@ -184,6 +187,13 @@ impl Exec {
             .instrument(info_span!("system", files = expected.len()));
         let agrees = stage("system", agrees).await?;
         if !agrees {
+            if !job.reading.family.compiles_c() {
+                return impossible(format!(
+                    "the worker's system files are others than the client's, and {} cannot be given \
+                     those in their place",
+                    job.compiler.name
+                ));
+            }
             planned = plan(SystemFiles::Clients)?;
             looked = self.cached(job, &planned, deadline).await?;
             if let Cached::Hit(hit) = looked {

@@ -11,12 +11,13 @@ use goma_proto::reapi::{self, ActionResult};
 
 use super::Exec;
 use super::action::Plan;
+use super::directories::{self, Directories};
 use super::text::{self, MAX_TEXT};
 use crate::outcome::{Contents, Outcome, OutputFile};
 use crate::output_views;
 
 /// All outputs inside an answer together may be so many times as large as each; the rest goes in
-/// pieces.
+/// pieces, or by the keys of files.
 const INLINE_FACTOR: u64 = 4;
 
 /// Reads what the client is to get.
@@ -33,20 +34,29 @@ pub(super) async fn collect(
 ) -> Result<Outcome> {
     let failed = result.exit_code != 0;
     let mut expected = expected_files(plan, result.output_files);
+    let mut dirs = Directories::default();
     if failed {
         // The client drops them.
         expected.clear();
+    } else if !plan.output_dirs.is_empty() {
+        let made = result.output_directories;
+        dirs = directories::files(&exec.backend, &plan.output_dirs, made, deadline).await?;
+        expected.append(&mut dirs.files);
     }
     let limit = exec.config.max_inline_output;
     let mut wanted = Vec::new();
     let most = INLINE_FACTOR.saturating_mul(limit);
     let mut room = most;
-    let mut in_pieces = HashSet::new();
-    for (_, file) in &expected {
+    let (mut in_pieces, mut by_key) = (HashSet::new(), HashSet::new());
+    for (name, file) in &expected {
         let digest = digest_of(file)?;
         // What is no larger than a piece cannot be told in pieces.
         if digest.size > limit.min(room).max(CHUNK_SIZE) {
             in_pieces.insert(digest);
+            continue;
+        }
+        if digest.size > room && !plan.told.edits(name) {
+            by_key.insert(digest);
             continue;
         }
         room = room.saturating_sub(digest.size);
@@ -71,6 +81,20 @@ pub(super) async fn collect(
     let mut outputs = Vec::with_capacity(expected.len());
     for (name, file) in expected {
         let digest = digest_of(&file)?;
+        if by_key.contains(&digest) {
+            let contents = match file.contents.is_empty() {
+                true => fetch_all(&exec.backend, &[digest], deadline).await?.remove(&digest),
+                false => Some(verified(digest, file.contents.into())?),
+            };
+            let contents = contents.unwrap_or_default();
+            if plan.told.leaks(&name, &contents) {
+                leaking = Some(name.clone());
+            }
+            let key = output_views::keep(&exec.files, digest, &contents, deadline).await?;
+            let contents = Contents::Kept { size: digest.size, key };
+            outputs.push(OutputFile { name, contents, executable: file.is_executable });
+            continue;
+        }
         let inline = match file.contents.is_empty() {
             _ if in_pieces.contains(&digest) => None,
             false => Some(verified(digest, file.contents.into())?),
@@ -89,9 +113,12 @@ pub(super) async fn collect(
                 if plan.told.edits(&name) {
                     leaking = Some(name.clone());
                 }
-                let chunks =
+                let cut =
                     output_views::of_blob(&exec.files, &exec.backend, digest, deadline).await?;
-                Contents::Pieces { size: digest.size, chunks }
+                if cut.tells_of_worker && plan.told.is_looked_at(&name) {
+                    leaking = Some(name.clone());
+                }
+                Contents::Pieces { size: digest.size, chunks: cut.chunks }
             }
         };
         outputs.push(OutputFile { name, contents, executable: file.is_executable });
@@ -113,7 +140,9 @@ pub(super) async fn collect(
         text("stderr", result.stderr_raw, stderr).await?,
     );
     let made = |name: &&String| outputs.iter().any(|output| output.name == **name);
-    let lacking = plan.outputs.values().find(|name| !made(name)).cloned();
+    let lacking = plan.outputs.values().find(|name| !made(name));
+    let lacking = lacking.or_else(|| plan.output_dirs.values().find(|name| !dirs.is_whole(name)));
+    let lacking = lacking.cloned();
     let metadata = result.execution_metadata.unwrap_or_default();
     Ok(Outcome {
         room: told,

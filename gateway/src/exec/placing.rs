@@ -44,7 +44,7 @@ impl<'a> Placing<'a> {
     }
 
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
-        if let Some((to, inner)) = token.handed_on() {
+        if let Some((to, inner)) = token.handed_on(self.job.reading.table()) {
             let words = command::render(&self.tokens(&inner)?);
             return Ok(Token::plain(format!("{to}{}", words.join(","))));
         }
@@ -58,6 +58,12 @@ impl<'a> Placing<'a> {
                     separate: *separate,
                     meaning: Meaning::Path,
                 })
+            }
+            Token::Flag { flag, value: Some(value), meaning: Meaning::Paths, .. } => {
+                match value.split(':').any(|path| self.system(path).is_some()) {
+                    true => impossible(has_no_place(&format!("{flag} {value}"))),
+                    false => Ok(token.clone()),
+                }
             }
             Token::Flag { flag, value: Some(value), meaning: Meaning::Remap, .. } => {
                 // Of several maps for one path compilers choose each in their own way.

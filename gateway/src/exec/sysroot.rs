@@ -6,7 +6,7 @@
 use super::job::Job;
 use super::layout::Layout;
 use super::placing::Placing;
-use crate::command;
+use crate::command::{self, Family};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
@@ -45,9 +45,9 @@ impl Sysroot {
     pub(super) fn arguments(&self, job: &Job) -> Result<Vec<String>, Refusal> {
         let prefix = &self.prefix;
         let has = |flag: &str| job.expanded_args.iter().any(|arg| arg == flag);
-        let compiler = &job.compiler.name;
-        let (gcc, cl) = (command::is_gcc(compiler), command::is_cl(compiler));
-        if let Some(flag) = command::recording_flag(compiler, &job.tokens) {
+        let family = job.reading.family;
+        let (gcc, cl) = (family == Family::Gcc, family == Family::ClangCl);
+        if let Some(flag) = command::recording_flag(family, &job.tokens) {
             return impossible(format!(
                 "the worker's system files are others than the client's, and {flag} would tell where \
                  those were put"
@@ -138,7 +138,7 @@ const UNASKED: &str = "stdc-predef.h";
 /// Whether the client's gcc has this header.
 fn reads_unasked(job: &Job) -> bool {
     let mut paths = job.inputs.iter().map(|input| &input.path);
-    command::is_gcc(&job.compiler.name)
+    job.reading.family == Family::Gcc
         && paths.any(|path| path.is_system() && path.as_str().ends_with("/stdc-predef.h"))
 }
 

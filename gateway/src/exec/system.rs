@@ -58,7 +58,7 @@ pub(super) fn expectations(
 fn searched(job: &Job) -> Vec<AbsPath> {
     let builtin: Vec<String> =
         job.compiler.system_include.iter().map(|dir| dir.as_str().to_owned()).collect();
-    command::include_dirs(&job.tokens, &job.env, &builtin)
+    command::include_dirs(job.reading.table(), &job.tokens, &job.env, &builtin)
         .iter()
         .filter_map(|dir| job.cwd.walk(dir).ok().map(|walked| walked.path))
         .filter(AbsPath::is_system)
@@ -133,6 +133,8 @@ mod tests {
 
     use super::super::testing;
     use super::*;
+    use crate::command::Flags;
+    use crate::identity::Caller;
 
     const CXX: &str = "/usr/include/c++/12";
 
@@ -142,7 +144,7 @@ mod tests {
         request.env = vec![env.to_owned()];
         request.command_spec.get_or_insert_default().system_include_path =
             builtin.iter().map(|dir| (*dir).to_owned()).collect();
-        let job = Job::parse(request, &crate::identity::Caller::default()).expect("a job");
+        let job = Job::parse(request, &Caller::default(), &Flags::default()).expect("a job");
         let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
         let toolchain = Toolchain::default();
         let expected = expectations(&job, &Inputs { files }, &toolchain);

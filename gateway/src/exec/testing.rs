@@ -5,10 +5,12 @@ use goma_proto::api::exec_req::Input;
 use goma_proto::api::{CommandSpec, ExecReq};
 
 use super::job::Job;
+use crate::command::Flags;
+use crate::identity::Caller;
 
 /// This command line in `/home/u/src`, whose compiler has `/usr/include`, with these inputs.
 pub(super) fn job(line: &str, inputs: &[&str]) -> Job {
-    Job::parse(request(line, inputs), &crate::identity::Caller::default()).expect("a job")
+    Job::parse(request(line, inputs), &Caller::default(), &Flags::default()).expect("a job")
 }
 
 /// The request behind [`job`].

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::job::Job;
-use super::rewrite::Rewrite;
+use super::rewrite::{self, Rewrite};
 use super::sysroot::Sysroot;
 use super::windows::{self, WindowsTold};
-use crate::command;
+use crate::command::{self, Family};
 
 /// Outputs that are texts whatever made them: preprocessed sources and assembly.
 const TEXTS: [&str; 3] = [".i", ".ii", ".s"];
@@ -26,7 +26,7 @@ pub(crate) struct Told {
 
 impl Told {
     pub(super) fn new(job: &Job, sysroot: Option<Sysroot>, rewrite: Option<Rewrite>) -> Self {
-        let gcc = command::is_gcc(&job.compiler.name);
+        let gcc = job.reading.family == Family::Gcc;
         let windows = job.windows.as_ref().map(|windows| windows.told());
         Self { dependency_file: dependency_file(job), sysroot, rewrite, windows, gcc }
     }
@@ -70,9 +70,13 @@ impl Told {
 
     /// Whether an output still tells a path of the worker.
     pub(super) fn leaks(&self, name: &str, contents: &[u8]) -> bool {
+        self.is_looked_at(name) && rewrite::tells_of_worker(contents)
+    }
+
+    /// Whether an output must not tell a path of the worker.
+    pub(super) fn is_looked_at(&self, name: &str) -> bool {
         // A text is the client's by now, and may name such a path for reasons of its own.
-        let looked_at = !is_text(name) && !self.is_rules(name);
-        looked_at && self.rewrite.as_ref().is_some_and(|rewrite| rewrite.leaks(contents))
+        self.rewrite.is_some() && !is_text(name) && !self.is_rules(name)
     }
 
     fn is_rules(&self, name: &str) -> bool {
@@ -104,7 +108,8 @@ fn is_text(name: &str) -> bool {
 
 /// The output that the command line makes a dependency file.
 fn dependency_file(job: &Job) -> Option<String> {
-    let path = job.cwd.walk(&command::dependency_file(&job.tokens)?).ok()?.path;
+    let path =
+        job.cwd.walk(&command::dependency_file(job.reading.table(), &job.tokens)?).ok()?.path;
     let path = match &job.windows {
         Some(windows) => windows.spelled(path),
         None => path,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use goma_common::Digest;
 
 use super::job::{Compiler, Job, ToolKind};
-use crate::command;
+use crate::command::Family;
 use crate::config::GatewayConfig;
 use crate::paths::AbsPath;
 use crate::platforms::CompilerEntry;
@@ -134,7 +134,7 @@ fn for_windows(job: &Job) -> Result<Toolchain, Refusal> {
 /// What makes clang under its own name the clang-cl that the client asks for.
 fn mode(job: &Job, program: &str) -> Option<String> {
     let named = program.rsplit('/').next().is_some_and(|name| name.starts_with("clang-cl"));
-    let wanted = command::is_cl(&job.compiler.name) && !named;
+    let wanted = job.reading.family == Family::ClangCl && !named;
     wanted.then(|| "--driver-mode=cl".to_owned())
 }
 
@@ -143,7 +143,7 @@ fn registered(job: &Job, worker: &dyn WorkerFiles) -> Result<Toolchain, Refusal>
     let found = worker.registered_compiler(&compiler.name, &compiler.hash);
     // clang-cl is clang by another name, which is not on every machine.
     let as_clang = || worker.registered_compiler("clang", &compiler.hash);
-    match found.or_else(|| command::is_cl(&compiler.name).then(as_clang).flatten()) {
+    match found.or_else(|| (job.reading.family == Family::ClangCl).then(as_clang).flatten()) {
         Some(path) => Ok(Toolchain {
             arguments: mode(job, &path).into_iter().collect(),
             program: path.clone(),

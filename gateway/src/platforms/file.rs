@@ -13,7 +13,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
 use clap::ValueEnum;
 use goma_common::preset::{AbsolutePaths, OutputFields};
@@ -48,6 +47,9 @@ pub struct PlatformEntry {
     pub dimensions: Vec<String>,
     /// Its backend; without one that of the flags.
     pub backend: Option<String>,
+    /// Groups of `--acl-file` that they are for; none is everybody.
+    #[serde(default)]
+    pub groups: Vec<String>,
     /// Platform properties of its actions.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
@@ -71,12 +73,6 @@ impl ExecConfig {
         };
         let text = std::fs::read_to_string(file).map_err(|error| invalid(&error))?;
         Self::parse(&text).map_err(|why| invalid(&why))
-    }
-
-    /// The compilers of a file, if there is one.
-    #[must_use]
-    pub fn compilers(file: Option<&Self>) -> Arc<[CompilerEntry]> {
-        file.map(|file| file.compilers.as_slice()).unwrap_or_default().into()
     }
 
     /// Reads its text.

@@ -42,6 +42,7 @@ pub(super) fn parse(text: &str) -> Result<ExecConfig, String> {
             config.platforms.push(PlatformEntry {
                 dimensions: entry.dimensions,
                 backend: None,
+                groups: Vec::new(),
                 properties,
                 absolute_paths: None,
                 output_fields: None,

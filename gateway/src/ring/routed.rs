@@ -13,6 +13,7 @@ use goma_common::turn::{Lease, Turn};
 use goma_common::{Deadline, Digest, FileEntry, FileKey, Result, Tenant};
 use tokio::sync::watch;
 
+use super::membership::Membership;
 use super::owners::{Owners, is_away, unless_gone};
 use super::split::Item;
 use super::view::View;
@@ -24,13 +25,21 @@ const FORGET: Duration = Duration::from_millis(1500);
 pub struct Routed {
     owners: Owners,
     tenant: Tenant,
+    /// Who watches the members, if nobody else keeps it.
+    membership: Option<Arc<Membership>>,
 }
 
 impl Routed {
     /// Over the ring as it is published.
     #[must_use]
     pub fn new(view: watch::Receiver<Arc<View>>) -> Self {
-        Self { owners: Owners::new(view), tenant: Tenant::default() }
+        Self { owners: Owners::new(view), tenant: Tenant::default(), membership: None }
+    }
+
+    /// The same, which keeps its members watched.
+    #[must_use]
+    pub fn keeping(self, membership: Membership) -> Self {
+        Self { membership: Some(Arc::new(membership)), ..self }
     }
 
     /// A member as the tenant sees it.
@@ -177,7 +186,8 @@ impl Shards for Routed {
     }
 
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
-        Arc::new(Self { owners: self.owners.clone(), tenant })
+        let (owners, membership) = (self.owners.clone(), self.membership.clone());
+        Arc::new(Self { owners, tenant, membership })
     }
 }
 

@@ -79,6 +79,7 @@ impl Prober {
             env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
             working_directory: String::new(),
             outputs: vec![OUTPUT.to_owned()],
+            output_dirs: Vec::new(),
             // Whatever the backend is: one of them it knows.
             output_fields: OutputFields::Both,
             properties: platform,

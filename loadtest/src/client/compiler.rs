@@ -94,6 +94,18 @@ impl Compilers {
     }
 }
 
+/// Where a compiler of this machine is, and the directories in which it looks for headers.
+///
+/// # Errors
+/// When there is none of this name, or it is none that Goma clients know.
+pub(crate) fn compiler_of(program: &str) -> Result<(String, Vec<String>)> {
+    let source = if is_cxx_driver(program) { "x.cc" } else { "x.c" };
+    let line = CommandLine::parse(&["-c", source].map(ToOwned::to_owned), is_cxx_driver(program))?;
+    let path = std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned());
+    let found = Compilers::default().get(program, Path::new("/"), &path, &line)?;
+    Ok((found.path.clone(), found.include_dirs.clone()))
+}
+
 fn ask(question: &Question, cwd: &Path, path_env: &str) -> Result<Compiler> {
     let program = &question.program;
     let Some(name) = name_of(program) else {

@@ -4,7 +4,7 @@
 //! `options`, `language`, `response_file`, `compiler`, `toolchain`, `scan` and `depfile` find out
 //! what to send, which makes a `job`; `files`, `embed` and `inputs` decide how; `request` puts it
 //! together; `attempts` is the loop that sends it, with `store` for large inputs; `outputs` and
-//! `lookup` take the results. `preload` sends files before any compile does. [`Client`], in `process`, is what all compiles share.
+//! `lookup` take the results. `preload` sends files before any compile does, `look` has a worker tell of itself. [`Client`], in `process`, is what all compiles share.
 
 mod attempts;
 mod blocking;
@@ -19,6 +19,7 @@ mod files;
 mod inputs;
 mod job;
 mod language;
+mod look;
 mod lookup;
 mod options;
 mod outcome;
@@ -35,6 +36,7 @@ mod toolchain;
 pub(crate) use blocking::blocking;
 pub(crate) use by_key::Named;
 pub use compile::Compile;
+pub(crate) use compiler::compiler_of;
 pub use config::ClientConfig;
 pub(crate) use embed::{EMBED_LIMIT, cut};
 pub(crate) use files::Source;

@@ -59,6 +59,7 @@ const READ_FILES: &[&str] = &[
     "-fsanitize-blacklist=",
     "-fsanitize-ignorelist=",
     "-fplugin=",
+    "-fmodule-map-file=",
     "-specs=",
 ];
 

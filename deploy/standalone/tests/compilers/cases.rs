@@ -168,6 +168,56 @@ pub(crate) const CASES: &[Case] = &[
         "list for a sanitizer",
         "-fsanitize=address -fsanitize-ignorelist={abs}/src/ignore.txt -I../inc -c ../src/a.{s}",
     ),
+    all("a plugin, relative", "-fplugin=../src/plugin.so -I../inc -c ../src/a.{s} -o a.o"),
+    all("a plugin, absolute", "-fplugin={abs}/src/plugin.so -I{abs}/inc -c {abs}/src/a.{s}"),
+    case(
+        "a plugin, absolute, and debug",
+        "-fplugin={abs}/src/plugin.so -g -I{abs}/inc -c {abs}/src/a.{s}",
+        Of::Gcc,
+        Except::Rewritten("would name the directory"),
+    ),
+    case(
+        "a profile",
+        "-O2 -fprofile-use=../prof -I../inc -c ../src/prof.{s} -o {s}.o",
+        Of::Gcc,
+        Except::Rewritten("-fprofile-use="),
+    ),
+    case(
+        "a profile, absolute",
+        "-O2 -g -fprofile-use={abs}/prof -I{abs}/inc -c {abs}/src/prof.{s} -o {s}.o",
+        Of::Gcc,
+        Except::Rewritten("-fprofile-use="),
+    ),
+    clang(
+        "a profile by counters",
+        "-O2 -fprofile-instr-use=../prof/counts.profdata -I../inc -c ../src/prof.{s}",
+    ),
+    clang(
+        "a profile by counters, absolute",
+        "-O2 -g -fprofile-instr-use={abs}/prof/counts.profdata -I{abs}/inc -c {abs}/src/prof.{s}",
+    ),
+    clang(
+        "another's counters",
+        "-O2 -fprofile-use=../prof/counts.profdata -I../inc -c ../src/a.{s}",
+    ),
+    clang(
+        "a profile by samples",
+        "-O2 -g -fprofile-sample-use=../prof/samples.txt -I../inc -c ../src/prof.{s}",
+    ),
+    gcc("a precompiled header", "-include ../pch/all.h -I../inc -c ../src/a.{s} -o a.o"),
+    clang(
+        "a map of modules",
+        "-fmodule-map-file=../src/x.modulemap -I../inc -c ../src/a.{s} -o a.o",
+    ),
+    clang(
+        "a map of modules, absolute",
+        "-g -fmodule-map-file={abs}/src/x.modulemap -I{abs}/inc -c {abs}/src/a.{s}",
+    ),
+    clang(
+        "lists for sanitizers",
+        "-fsanitize=address -fsanitize-ignorelist=../src/ignore.txt -fsanitize-blacklist=../src/ignore-more.txt \
+         -I../inc -c ../src/a.{s}",
+    ),
     case(
         "for the linker",
         "-O2 -flto -frandom-seed=1 -I{abs}/inc -c {abs}/src/a.{s} -o a.o",

@@ -7,6 +7,8 @@ use std::process::Command;
 use goma_loadtest::Compile;
 use tempfile::TempDir;
 
+use crate::made;
+
 const SOURCE: &str = "#ifdef BARE\nint bare(int x) { return x + __LINE__; }\n#else\n\
     #include \"x.h\"\n#include <stdio.h>\n#ifdef MISSING\n#include \"nowhere.h\"\n#endif\n\
     #ifdef BROKEN\nint broken( { return 1 }\n#endif\n\
@@ -42,6 +44,7 @@ impl Project {
         project.write("src/abs.rsp", &absolute);
         project.write("src/ignore.txt", "fun:twice\n");
         std::os::unix::fs::symlink("inc", project.dir().join("inclink")).expect("a link");
+        made::make(project.dir());
         project
     }
 
@@ -82,6 +85,11 @@ impl Project {
         let argv = std::iter::once(compiler.to_owned()).chain(words);
         let mut compile = Compile::new(self.build(), argv);
         compile.env.extend(variables);
+        if line.contains("-fprofile-use=") {
+            let profiles = std::fs::read_dir(self.dir().join("prof")).expect("a directory");
+            let profiles = profiles.map(|entry| entry.expect("an entry").file_name());
+            compile.extra_inputs.extend(profiles.map(|name| Path::new("../prof").join(name)));
+        }
         compile
     }
 

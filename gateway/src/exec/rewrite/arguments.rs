@@ -1,7 +1,7 @@
 //! A command line for a directory that nobody knows.
 
 use super::Rewrite;
-use crate::command::{self, Meaning, Token};
+use crate::command::{self, Family, Meaning, Token};
 use crate::refusal::{Refusal, impossible};
 
 impl Rewrite {
@@ -11,9 +11,9 @@ impl Rewrite {
     /// # Errors
     /// [`Refusal::Impossible`] naming a flag by which the worker's paths would be told all the same.
     pub(in crate::exec) fn arguments(&self, args: &[String]) -> Result<Vec<String>, Refusal> {
-        let tokens = command::parse_for(&self.compiler, args);
+        let tokens = self.reading.parse(args);
         let mut placed = Vec::with_capacity(args.len() + 8);
-        if let Some(flag) = command::recording_flag(&self.compiler, &tokens) {
+        if let Some(flag) = command::recording_flag(self.reading.family, &tokens) {
             return told(flag);
         }
         let coverage = tokens.iter().any(is_coverage);
@@ -29,7 +29,7 @@ impl Rewrite {
             }
         }
         placed.extend(self.profile(&tokens)?);
-        if command::is_cl(&self.compiler) {
+        if self.reading.family == Family::ClangCl {
             // Before the sources, of which some may follow on a `--`.
             let maps = self.maps(coverage).into_iter().flat_map(command::for_front_end);
             placed.splice(0..0, maps);
@@ -40,7 +40,7 @@ impl Rewrite {
     }
 
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
-        if let Some((to, inner)) = token.handed_on() {
+        if let Some((to, inner)) = token.handed_on(self.reading.table()) {
             let inner: Result<Vec<_>, _> = inner.iter().map(|token| self.token(token)).collect();
             return Ok(Token::plain(format!("{to}{}", command::render(&inner?).join(","))));
         }
@@ -58,6 +58,15 @@ impl Rewrite {
                     value: Some(self.path(value)),
                     separate: *separate,
                     meaning: Meaning::Path,
+                })
+            }
+            Token::Flag { flag, value: Some(value), separate, meaning: Meaning::Paths } => {
+                let paths: Vec<String> = value.split(':').map(|path| self.path(path)).collect();
+                Ok(Token::Flag {
+                    flag: flag.clone(),
+                    value: Some(paths.join(":")),
+                    separate: *separate,
+                    meaning: Meaning::Paths,
                 })
             }
             Token::Flag { value: Some(_), .. } => Ok(token.clone()),
@@ -146,15 +155,14 @@ mod tests {
     fn check(line: &str, placed: &str) {
         let rewrite = rewrite(line);
         let args = rewrite.arguments(&words(line)).expect("it can be done");
-        if command::is_cl(&rewrite.compiler) {
+        if rewrite.reading.family == Family::ClangCl {
             let maps: Vec<_> =
                 rewrite.maps(false).into_iter().flat_map(command::for_front_end).collect();
             let args = args.strip_prefix(&maps[..]).expect("the maps").join(" ");
             assert_eq!(args.replace("/proc/self/./cwd/..", "@"), placed, "{line}");
             return;
         }
-        let maps = rewrite
-            .maps(command::parse_for(&rewrite.compiler, &words(line)).iter().any(is_coverage));
+        let maps = rewrite.maps(rewrite.reading.parse(&words(line)).iter().any(is_coverage));
         // Before the user's own for gcc, behind them for clang.
         let args = match rewrite.gcc {
             true => args.strip_prefix(&maps[..]),

@@ -3,17 +3,21 @@
 //! The compile runs wherever the worker lays the inputs out. Linux offers that place under a name
 //! that is the same everywhere, `/proc/self/cwd`; absolute paths of the client lead over it, and the
 //! compilers are told to write the client's paths instead ([`arguments`]). What no flag reaches is
-//! edited on the way back ([`restore`], [`notes`]).
+//! edited on the way back ([`restore`], [`notes`]), and what still tells of it is found ([`search`]).
 
 mod arguments;
 mod maps;
 mod notes;
 mod restore;
+mod search;
+
+pub(crate) use search::PathSearch;
+pub(super) use search::tells_of_worker;
 
 use super::job::Job;
 use super::layout::Layout;
 use super::toolchain::{Laid, Toolchain};
-use crate::command;
+use crate::command::{self, Family, Reading};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 
@@ -38,8 +42,8 @@ pub(crate) struct Rewrite {
     cwd: AbsPath,
     /// The root as the worker's compiler finds it.
     at: String,
-    compiler: String,
     gcc: bool,
+    reading: Reading,
 }
 
 impl Rewrite {
@@ -49,9 +53,9 @@ impl Rewrite {
     /// [`Refusal::Impossible`] for a cwd that is too deep in the root.
     pub(super) fn new(job: &Job, root: &AbsPath) -> Result<Self, Refusal> {
         let at = format!("{START}{}", "/..".repeat(ups(job, root)?));
-        let compiler = job.compiler.name.clone();
-        let gcc = command::is_gcc(&compiler);
-        Ok(Self { root: root.clone(), cwd: job.cwd.clone(), at, compiler, gcc })
+        let reading = job.reading.clone();
+        let gcc = reading.family == Family::Gcc;
+        Ok(Self { root: root.clone(), cwd: job.cwd.clone(), at, gcc, reading })
     }
 
     /// The name of the directory of the input root that stands for `root`.

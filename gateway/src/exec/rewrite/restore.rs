@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::{CWD, Rewrite, START};
+use super::{CWD, Rewrite};
 use crate::command;
 
 impl Rewrite {
@@ -16,11 +16,6 @@ impl Rewrite {
     /// Rules for make with the client's paths, in lines as long as the compiler would have made them.
     pub(in crate::exec) fn rules(&self, rules: &[u8]) -> Vec<u8> {
         self.replaced(rules, command::escaped_for_make)
-    }
-
-    /// Whether something holds a path of the worker: what was to be told otherwise was not.
-    pub(in crate::exec) fn leaks(&self, contents: &[u8]) -> bool {
-        [CWD, START].iter().any(|path| memmem::find(contents, path.as_bytes()).is_some())
     }
 
     fn replaced(&self, text: &[u8], escaped: impl Fn(&str) -> String) -> Vec<u8> {
@@ -48,15 +43,16 @@ fn replace<'a>(text: &'a [u8], from: &str, to: &str) -> Cow<'a, [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tells_of_worker;
     use super::super::tests::rewrite;
 
     #[test]
     fn both_spellings_become_the_clients() {
         let rewrite = rewrite("gcc -c a.c");
         let text = b"/proc/self/./cwd/../i/a.h:1: in /proc/self/cwd/x, /proc/self/cw";
-        assert!(rewrite.leaks(text));
+        assert!(tells_of_worker(text));
         let restored = rewrite.text(text);
         assert_eq!(restored, b"/home/u/i/a.h:1: in /home/u/src/x, /proc/self/cw");
-        assert!(!rewrite.leaks(&restored));
+        assert!(!tells_of_worker(&restored));
     }
 }

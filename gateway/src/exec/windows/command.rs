@@ -44,7 +44,7 @@ impl Commands<'_> {
     }
 
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
-        if let Some((to, inner)) = token.handed_on() {
+        if let Some((to, inner)) = token.handed_on(self.job.reading.table()) {
             let inner: Result<Vec<_>, _> = inner.iter().map(|token| self.token(token)).collect();
             return Ok(Token::plain(format!("{to}{}", line::render(&inner?).concat())));
         }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn parse(request: goma_proto::api::ExecReq) -> Result<Job, Refusal> {
-        Job::parse(request, &crate::identity::Caller::default())
+        Job::parse(request, &crate::identity::Caller::default(), &line::Flags::default())
     }
 
     const MAPS: &str = "-Xclang -fdebug-prefix-map=@c=C: -Xclang -fmacro-prefix-map=@c=C:";

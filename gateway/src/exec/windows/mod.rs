@@ -16,7 +16,7 @@ mod variables;
 use std::collections::HashMap;
 
 use super::job::{Input, Job};
-use crate::command::{self as line, Token};
+use crate::command::{self as line, Family, Token};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 use crate::windows_path::{DRIVES, WindowsDir};
@@ -59,7 +59,7 @@ impl Windows {
 /// # Errors
 /// [`Refusal::Impossible`] naming what no Linux worker can do.
 pub(super) fn translate(job: &mut Job, cwd: &str, dir: WindowsDir) -> Result<(), Refusal> {
-    if !line::is_cl(&job.compiler.name) {
+    if job.reading.family != Family::ClangCl {
         return impossible(format!(
             "compiler {:?} of a Windows client is not served; clang-cl is",
             job.compiler.name
@@ -69,7 +69,7 @@ pub(super) fn translate(job: &mut Job, cwd: &str, dir: WindowsDir) -> Result<(),
     job.toolchain = None;
     let commands = Commands { job, cwd, dir: &dir };
     let (args, env) = (commands.arguments()?, commands.environment()?);
-    let tokens = line::parse_for(&job.compiler.name, &args);
+    let tokens = job.reading.parse(&args);
     let to_drives = dir.to_drives();
     let absolute = args.iter().chain(env.iter().map(|(_, value)| value));
     let absolute = absolute.into_iter().any(|text| text.contains(&to_drives));
@@ -86,7 +86,7 @@ pub(super) fn translate(job: &mut Job, cwd: &str, dir: WindowsDir) -> Result<(),
         let through = std::mem::take(&mut input.through);
         input.through = through.into_iter().map(|dir| spellings.canonical(dir)).collect();
     }
-    for output in &mut job.outputs {
+    for output in job.outputs.iter_mut().chain(&mut job.output_dirs) {
         output.path = spellings.canonical(output.path.clone());
     }
     job.exec_root = job.exec_root.take().map(|root| spellings.canonical(root));

@@ -34,7 +34,6 @@ pub(crate) fn make(dir: &Path) {
     write("pch/all.h", "#define ALL 1\nstatic inline int all_of(int x) { return x + ALL; }\n");
     for (suffix, gcc) in [("c", "gcc"), ("cc", "g++")] {
         write(&format!("src/prof.{suffix}"), PROFILED);
-        let source = format!("-I../inc ../src/prof.{suffix}");
         // gcc looks for one that fits among all that are in the directory.
         let header = if suffix == "c" { "c-header" } else { "c++-header" };
         let made = format!("../pch/all.h.gch/{suffix}.gch");

@@ -102,7 +102,8 @@ async fn a_compiler_that_is_not_served_is_refused_by_name() {
     for (request, words) in [
         (named("gcc", &unknown), unknown.as_str()),
         (named("gcc", "nonsense"), "nonsense"),
-        (named("sh", &unknown), "\"sh\""),
+        (named("sh", &unknown), "sh with hash"),
+        (named("cl", &unknown), "\"cl\""),
     ] {
         let why = refusal(&bench.goma.exec(&request).await);
         assert!(why.contains(words), "{why}");

@@ -44,9 +44,9 @@ impl Page {
         self.html += &format!("<p>{}</p>\n", escaped(text));
     }
 
-    /// A table; the first row is its head.
+    /// A table; the first row is its head. Where it is wider than the screen, keys move it too.
     pub fn table<Row: AsRef<[String]>>(&mut self, rows: &[Row]) {
-        self.html += "<div class=\"wide\"><table>\n";
+        self.html += "<div class=\"wide\" tabindex=\"0\"><table>\n";
         for (row, cell) in rows.iter().zip(std::iter::once("th").chain(std::iter::repeat("td"))) {
             let cells =
                 row.as_ref().iter().map(|text| format!("<{cell}>{}</{cell}>", escaped(text)));
@@ -58,7 +58,7 @@ impl Page {
     /// A picture, and what it shows.
     pub fn picture(&mut self, svg: &str, caption: &str) {
         let caption = escaped(caption);
-        self.html += &format!("<figure>\n{svg}\n<figcaption>{caption}</figcaption></figure>\n");
+        self.html += &format!("<figure tabindex=\"0\">\n{svg}\n<figcaption>{caption}</figcaption></figure>\n");
     }
 
     /// The whole of it.

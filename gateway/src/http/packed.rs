@@ -24,6 +24,7 @@ const USUAL: usize = 32 << 10;
 /// As many as there is room for; those that are asked for again and again stay.
 pub(crate) struct PackedAnswers {
     room: usize,
+    /// Empty where compressing did not pay.
     kept: Cache<(Digest, Encoding), Bytes, Weigh>,
 }
 
@@ -49,14 +50,16 @@ impl PackedAnswers {
             return deflate(encoding, answer);
         }
         let key = (Digest::of(&answer), encoding);
-        if let Some(packed) = self.kept.get(&key) {
-            return (encoding, packed);
+        match self.kept.get(&key) {
+            Some(packed) if packed.is_empty() => return (Encoding::Identity, answer),
+            Some(packed) => return (encoding, packed),
+            None => {}
         }
         let (used, packed) = deflate(encoding, answer);
-        if used == encoding {
-            // Its buffer has room for an answer that does not shrink.
-            self.kept.insert(key, Bytes::copy_from_slice(&packed));
-        }
+        let shrank = used == encoding;
+        // Its buffer has room for an answer that does not shrink.
+        let kept = if shrank { Bytes::copy_from_slice(&packed) } else { Bytes::new() };
+        self.kept.insert(key, kept);
         (used, packed)
     }
 }
@@ -84,6 +87,18 @@ mod tests {
         assert_eq!(other, deflate(Encoding::Deflate, answer(50_000, 1)));
         assert_ne!(packed.pack(Encoding::Gzip, answer(50_000, 2)).1, first.1);
         assert_eq!(packed.pack(Encoding::Identity, answer(50_000, 1)).1, answer(50_000, 1));
+    }
+
+    #[test]
+    fn what_does_not_shrink_is_tried_once() {
+        let packed = PackedAnswers::new(1 << 20);
+        let mut random = fastrand::Rng::with_seed(1);
+        let noise: Bytes = std::iter::repeat_with(|| random.u8(..)).take(20_000).collect();
+        for _ in 0..3 {
+            let given = packed.pack(Encoding::Gzip, noise.clone());
+            assert_eq!(given, (Encoding::Identity, noise.clone()));
+        }
+        assert_eq!((packed.kept.len(), packed.kept.weight()), (1, EACH));
     }
 
     #[test]

@@ -58,7 +58,9 @@ impl Page {
     /// A picture, and what it shows.
     pub fn picture(&mut self, svg: &str, caption: &str) {
         let caption = escaped(caption);
-        self.html += &format!("<figure tabindex=\"0\">\n{svg}\n<figcaption>{caption}</figcaption></figure>\n");
+        self.html += &format!(
+            "<figure tabindex=\"0\">\n{svg}\n<figcaption>{caption}</figcaption></figure>\n"
+        );
     }
 
     /// The whole of it.

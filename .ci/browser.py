@@ -25,8 +25,6 @@ class Browser:
         if os.geteuid() == 0:
             # Its sandbox does not work for root.
             arguments.append("--no-sandbox")
-        if dark:
-            arguments.append("--force-prefers-color-scheme=dark")
         wanted = {
             "browserName": "chrome",
             "goog:chromeOptions": {"args": arguments, "binary": shutil.which("chromium")},
@@ -41,6 +39,11 @@ class Browser:
                 assert time.monotonic() < deadline, "the browser does not start"
                 time.sleep(0.1)
         self.session = made["sessionId"]
+        if dark:
+            # Without a head it takes no flag for that.
+            features = [{"name": "prefers-color-scheme", "value": "dark"}]
+            self.ask("POST", "/goog/cdp/execute", {"cmd": "Emulation.setEmulatedMedia", "params": {"features": features}})
+            assert self.run("return matchMedia('(prefers-color-scheme: dark)').matches"), "it is not dark"
 
     def __enter__(self):
         return self

@@ -36,7 +36,10 @@ pub(crate) fn note_unknown(family: Family, tokens: &[Token]) {
 
 /// The flag without its value.
 fn told(arg: &str) -> &str {
-    let end = arg.find(['=', ',', '/', ':']).unwrap_or(arg.len());
+    // What begins it, a dash or clang-cl's slash, ends nothing.
+    let mut behind = arg.char_indices().skip(1);
+    let end = behind.find(|(_, it)| ['=', ',', '/', ':'].contains(it));
+    let end = end.map_or(arg.len(), |(at, _)| at);
     let end = arg[..end].char_indices().nth(TOLD).map_or(end, |(at, _)| at);
     &arg[..end]
 }
@@ -47,9 +50,13 @@ mod tests {
 
     #[test]
     fn values_are_not_told() {
-        for (arg, flag) in
-            [("-x=secret", "-x"), ("-unheard", "-unheard"), ("-ix/home/u", "-ix"), ("-é", "-é")]
-        {
+        for (arg, flag) in [
+            ("-x=secret", "-x"),
+            ("-unheard", "-unheard"),
+            ("-ix/home/u", "-ix"),
+            ("-é", "-é"),
+            ("/a:b", "/a"),
+        ] {
             assert_eq!(told(arg), flag);
         }
         assert_eq!(told(&format!("-{}", "é".repeat(100))).chars().count(), TOLD);

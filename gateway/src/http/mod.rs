@@ -1,6 +1,7 @@
 //! The Goma protocol over HTTP: routes, bodies, answers.
 //!
-//! [`body`] reads a body, [`encoding`] decompresses it, [`compress`] compresses answers, [`packed`] does it once for all who get the same, [`weight`] tells what a message will
+//! [`body`] reads a body, [`encoding`] decompresses it, [`compress`] compresses answers, [`packed`] does it
+//! once for all who get the same, [`weight`] tells what a message will
 //! take, [`handlers`] are the routes, [`watched`] has what comes of each noted,
 //! [`respond`] makes answers, [`answer_body`] hands them on, [`connection`] serves one accepted connection, whose [`activity`] says
 //! when it may end and whose client is spared delays by [`quick_ack`].

@@ -81,6 +81,11 @@ impl Guarded<'_> {
         self.guard.credentials.can_renew()
     }
 
+    /// Whether another try may be made beside one that is late: then it is paid for.
+    pub(super) fn pays_for_another(&self) -> bool {
+        self.guard.budget.spend()
+    }
+
     /// What is to be done about a try that failed. Another one is paid for here.
     pub(super) fn failed(&mut self, error: &Error) -> Again {
         if error.was_not_begun && self.not_begun < NOT_BEGUN {

@@ -5,6 +5,7 @@
 //! client would be lost to them.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,12 +97,24 @@ impl<T: ?Sized> Retrying<T> {
         loop {
             call_guard.pass(deadline).await.map_err(told)?;
             let end = deadline.at_most(bounds.next().unwrap_or(patience.most));
-            let outcome = end.bound(what, call(end)).await;
+            let mut asked = pin!(call(deadline));
+            let answered = tokio::time::timeout(end.remaining(), &mut asked).await;
+            let is_late = answered.is_err() && !deadline.is_past();
+            let is_paid = is_late && call_guard.pays_for_another();
+            let outcome = match answered {
+                Ok(outcome) => outcome,
+                Err(_) if is_paid => {
+                    Err(Error::new(Code::DeadlineExceeded, format!("{what}: no answer in time")))
+                }
+                // It may only be slow, and there will be no other.
+                Err(_) => deadline.bound(what, asked).await,
+            };
             let again = match &outcome {
                 Ok(_) => {
                     call_guard.answered();
                     Again::No
                 }
+                Err(_) if is_paid => Again::Counted,
                 Err(error) => call_guard.failed(error),
             };
             if call_guard.is_back() {
@@ -256,6 +269,19 @@ mod tests {
         let backend = asking(0, Duration::from_secs(14));
         let deadline = Deadline::after(Duration::from_secs(60));
         backend.get(Digest::EMPTY, &[], deadline).await.expect("answered");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_nobody_pays_another_for_is_waited_out() {
+        // More of them are late at once than may be asked again.
+        let backend = asking(0, Duration::from_secs(8));
+        let deadline = Deadline::after(Duration::from_secs(30));
+        let calls = (0..100).map(|_| backend.get(Digest::EMPTY, &[], deadline));
+        for answer in futures::future::join_all(calls).await {
+            answer.expect("slow, and no failure");
+        }
+        let asked = backend.inner.asked.load(Ordering::SeqCst);
+        assert!((101..200).contains(&asked), "{asked}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -25,10 +25,11 @@ const WHOLE: Duration = Duration::from_secs(300);
 /// Where a body and what it inflates to are more than this, a thread for blocking work inflates it.
 const INFLATE_INLINE: usize = 384 << 10;
 
-/// What the fields of a usual message take, in times of its size; room for it is waited for.
-const USUAL_WEIGHT: usize = 5;
-/// Most of the room that is waited for on account of that: a thousand inputs take it.
-const WEIGHT_AWAITED: usize = 512 << 10;
+/// What the fields of a message with short names take, in times of its size; room for it is waited for, and what was
+/// not needed given back. Too little would be worse: a message that turns out heavier is refused where there is none left.
+const USUAL_WEIGHT: usize = 8;
+/// Most of the room that is waited for on account of that: three thousand inputs take it.
+const WEIGHT_AWAITED: usize = 2 << 20;
 
 /// A decoded message, and the room that it takes up.
 pub(super) struct Received<M> {
@@ -114,6 +115,11 @@ async fn read(mut body: Body, max: usize) -> Result<Bytes> {
         .map_err(|_| Error::new(Code::DeadlineExceeded, "body: took too long"))?
 }
 
+/// What the fields of a message of this size may take, unless it is an unusual one.
+fn usual_weight(size: usize) -> usize {
+    size.saturating_mul(USUAL_WEIGHT).min(WEIGHT_AWAITED)
+}
+
 /// Waits for room to work on what was sent, and inflates it there.
 async fn unpack(
     encoding: Encoding,
@@ -123,8 +129,7 @@ async fn unpack(
 ) -> Result<(Bytes, Permit)> {
     let expected = encoding.expected_size(&sent, max)?;
     let size = sent.len() + expected;
-    let fields = sent.len().max(expected).saturating_mul(USUAL_WEIGHT).min(WEIGHT_AWAITED);
-    permit.arrived(size + fields).await?;
+    permit.arrived(size + usual_weight(sent.len().max(expected))).await?;
     // The permit goes along: a thread goes on when its request has been given up.
     let inflate = move || {
         let sent_length = sent.len();
@@ -150,6 +155,7 @@ mod tests {
     use std::sync::mpsc;
 
     use futures::{FutureExt, stream};
+    use goma_proto::api::{ExecReq, exec_req};
 
     use super::super::compress::deflate;
     use super::*;
@@ -228,6 +234,23 @@ mod tests {
         let permit = admission.admit(Source::default(), 1).await.expect("room");
         let error = unpack(Encoding::Gzip, lie.into(), ROOM, permit).await.err().expect("no room");
         assert_eq!(error.code, Code::ResourceExhausted, "{error}");
+    }
+
+    #[test]
+    fn what_compiles_weigh_is_waited_for() {
+        for (inputs, name) in
+            [(100, "a.h"), (500, "include/header-1.h"), (3000, "include/header.h")]
+        {
+            let input = exec_req::Input {
+                filename: Some(name.to_owned()),
+                hash_key: Some("ab".repeat(32)),
+                content: None,
+            };
+            let request = ExecReq { input: vec![input; inputs], ..Default::default() };
+            let message = request.encode_to_vec();
+            let weight = weight(&message, ExecReq::shape(), usize::MAX);
+            assert!(weight <= usual_weight(message.len()), "{inputs} inputs: {weight} bytes");
+        }
     }
 
     #[test]

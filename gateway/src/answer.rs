@@ -1,13 +1,17 @@
-//! Ends of compiles as ExecResps, and as one line of the log.
+//! Answers, and what is told of them to whoever sends them; ends of compiles as ExecResps, and as one line of the log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use goma_common::Digest;
+use goma_common::digest::Hasher;
 use goma_common::reapi::Invocation;
 use goma_proto::api::{
     CommandSpec, ExecReq, ExecResp, ExecResult, ExecutionStats, exec_resp, exec_result,
 };
 use goma_proto::protobuf::Timestamp;
+use prost::Message;
 
 use crate::file_blob;
 use crate::outcome::{Contents, Outcome};
@@ -17,6 +21,23 @@ use crate::trail::{End, Told, note};
 
 /// The number of the last attempt of a stock client, which begins with 0.
 const LAST_RETRY: i32 = 4;
+
+/// A message for the client.
+pub(crate) struct Answer<M> {
+    pub(crate) message: M,
+    /// More fields of the message, encoded: what this client alone is told.
+    pub(crate) own: Bytes,
+    /// Kept until it is written.
+    pub(crate) room: Option<Taken>,
+    /// A digest over the parts of the message, the same for no other message, where one is known.
+    pub(crate) parts: Option<Digest>,
+}
+
+impl<M> From<M> for Answer<M> {
+    fn from(message: M) -> Self {
+        Self { message, own: Bytes::new(), room: None, parts: None }
+    }
+}
 
 /// What the log and the answer tell of a request.
 pub(crate) struct Described {
@@ -127,40 +148,54 @@ impl Described {
     }
 }
 
-/// A compile that ended, well or with the compiler's own errors, and the room that it takes.
-pub(crate) fn done(outcome: Outcome, what: &Described) -> (ExecResp, Taken) {
-    let outputs = outcome.outputs.into_iter().map(|output| exec_result::Output {
-        filename: Some(output.name),
-        blob: Some(match output.contents {
-            Contents::Inline(contents) => file_blob::file(contents),
-            Contents::Kept { size, key } => file_blob::reference(size, key),
-            Contents::Pieces { size, chunks } => file_blob::manifest(size, &chunks),
-        }),
-        is_executable: Some(output.executable),
-    });
+/// A compile that ended, well or with the compiler's own errors.
+pub(crate) fn done(outcome: Outcome, what: &Described) -> Answer<ExecResp> {
     let source = match outcome.cached {
         true => exec_resp::CacheSource::StorageCache,
         false => exec_resp::CacheSource::NoCache,
     };
-    let answer = ExecResp {
-        result: Some(ExecResult {
-            exit_status: Some(outcome.exit_status),
-            stdout_buffer: Some(outcome.stdout),
-            stderr_buffer: Some(outcome.stderr),
-            output: outputs.collect(),
-            // Another one than its own would disable the compiler at the client.
-            command_spec: what.spec.clone(),
-            ..Default::default()
-        }),
+    let mut result = ExecResult {
+        exit_status: Some(outcome.exit_status),
+        stdout_buffer: Some(outcome.stdout),
+        stderr_buffer: Some(outcome.stderr),
+        // Another one than its own would disable the compiler at the client.
+        command_spec: what.spec.clone(),
+        ..Default::default()
+    };
+    let mut message = ExecResp {
         cache_hit: Some(source.into()),
         cache_key: Some(outcome.action.to_string()),
         execution_stats: Some(ExecutionStats {
             execution_start_timestamp: outcome.started.map(timestamp),
             execution_completed_timestamp: outcome.completed.map(timestamp),
         }),
-        ..told(what)
+        ..Default::default()
     };
-    (answer, outcome.room)
+    // Of all but the contents, and of the contents' digests: those were hashed before, here or at another time.
+    let mut parts = Hasher::default();
+    parts.update(&message.encode_length_delimited_to_vec());
+    parts.update(&result.encode_length_delimited_to_vec());
+    for output in outcome.outputs {
+        let (mut blob, digest) = match output.contents {
+            Contents::Inline { digest, contents } => (file_blob::file(contents), Some(digest)),
+            Contents::Kept { size, key } => (file_blob::reference(size, key), None),
+            Contents::Pieces { size, chunks } => (file_blob::manifest(size, &chunks), None),
+        };
+        let content = blob.content.take();
+        let mut told = exec_result::Output {
+            filename: Some(output.name),
+            blob: Some(blob),
+            is_executable: Some(output.executable),
+        };
+        parts.update(&told.encode_length_delimited_to_vec());
+        // The kind of the blob, which is in there, says whether this follows.
+        digest.iter().for_each(|digest| parts.update(&digest.hash));
+        told.blob.iter_mut().for_each(|blob| blob.content.clone_from(&content));
+        result.output.push(told);
+    }
+    message.result = Some(result);
+    let own = told(what).encode_to_vec().into();
+    Answer { message, own, room: Some(outcome.room), parts: Some(parts.finish()) }
 }
 
 /// A compile whose inputs are wanted first.

@@ -38,6 +38,8 @@ pub struct GatewayConfig {
     pub max_answer_bytes: usize,
     /// Compressed answers that are kept for others who get the same, in bytes; 0 keeps none.
     pub max_packed_bytes: usize,
+    /// Outputs that are kept for others who compile the same, in bytes; 0 keeps none.
+    pub max_kept_output_bytes: usize,
     /// Requests under way at once; more wait unread.
     pub max_inflight: usize,
     /// Requests of one user under way at once; more of his wait unread.
@@ -94,6 +96,7 @@ impl Default for GatewayConfig {
             max_inflight_bytes: 1 << 30,
             max_answer_bytes: 512 << 20,
             max_packed_bytes: 64 << 20,
+            max_kept_output_bytes: 64 << 20,
             max_inflight: 4096,
             max_user_requests: 1024,
             admission_wait: Duration::from_secs(30),

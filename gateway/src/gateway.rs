@@ -13,14 +13,14 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::admission::Admission;
-use crate::answer::Described;
+use crate::answer::{Answer, Described};
 use crate::config::GatewayConfig;
+use crate::exec::{Common, KeptOutputs};
 use crate::files::Files;
 use crate::http::packed::PackedAnswers;
 use crate::identity::{Caller, Identity};
 use crate::place::Place;
 use crate::platforms::Inventory;
-use crate::room::Taken;
 use crate::served::Tenants;
 use crate::shares::Shares;
 use crate::status::Status;
@@ -68,9 +68,14 @@ impl Gateway {
             config.max_answer_bytes,
             config.admission_wait,
         );
-        let answers = admission.answers.clone();
+        let common = Common {
+            shares: shares.clone(),
+            answers: admission.answers.clone(),
+            misses: Arc::default(),
+            kept: Arc::new(KeptOutputs::new(config.max_kept_output_bytes)),
+        };
         Self {
-            tenants: Tenants::new(config.clone(), home, shares.clone(), answers, Arc::default()),
+            tenants: Tenants::new(config.clone(), home, common),
             shares,
             admission,
             identity: Identity::none(),
@@ -114,13 +119,13 @@ impl Gateway {
         request: ExecReq,
         caller: Caller,
         deadline: Deadline,
-    ) -> Result<(ExecResp, Option<Taken>)> {
+    ) -> Result<Answer<ExecResp>> {
         let wanted = request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         let served = self.tenants.of(caller.tenant);
         match served.exec(wanted, &caller.group) {
             Ok(exec) => exec.serve(request, &caller, deadline).await,
-            Err(why) => Ok((Described::of(&request).refused(why), None)),
+            Err(why) => Ok(Described::of(&request).refused(why).into()),
         }
     }
 

@@ -39,8 +39,8 @@ pub(crate) struct OutputFile {
 
 /// How a file reaches the client.
 pub(crate) enum Contents {
-    /// Inside the answer.
-    Inline(Bytes),
+    /// Inside the answer; the digest is of these very contents.
+    Inline { digest: Digest, contents: Bytes },
     /// As a whole, by LookupFile.
     Kept { size: u64, key: FileKey },
     /// In pieces, by LookupFile.

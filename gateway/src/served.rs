@@ -6,17 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use goma_common::Tenant;
 use goma_common::shards::Shards;
 
-use crate::admission::Answers;
 use crate::carried::Carried;
 use crate::config::GatewayConfig;
-use crate::exec::Exec;
+use crate::exec::{Common, Exec};
 use crate::files::Files;
 use crate::joined::Joined;
 use crate::per_account::PerAccount;
 use crate::place::Place;
 use crate::platforms::{CompilerEntry, Offer, Platform, Platforms};
-use crate::shares::Shares;
-use crate::status::Misses;
 
 /// One tenant's part of a gateway.
 pub(crate) struct Served {
@@ -29,9 +26,7 @@ pub(crate) struct Served {
 /// All tenants, each from its first request on. There are no more of them than there ever were groups.
 pub(crate) struct Tenants {
     home: Place,
-    shares: Shares,
-    answers: Answers,
-    misses: Arc<Misses>,
+    common: Common,
     state: Mutex<State>,
 }
 
@@ -44,15 +39,9 @@ struct State {
 
 impl Tenants {
     /// At this place, with no platform beside its own.
-    pub(crate) fn new(
-        config: Arc<GatewayConfig>,
-        home: Place,
-        shares: Shares,
-        answers: Answers,
-        misses: Arc<Misses>,
-    ) -> Self {
+    pub(crate) fn new(config: Arc<GatewayConfig>, home: Place, common: Common) -> Self {
         let state = State { config, platforms: Arc::default(), served: HashMap::new() };
-        Self { home, shares, answers, misses, state: Mutex::new(state) }
+        Self { home, common, state: Mutex::new(state) }
     }
 
     /// From now on with these platforms and compilers. What is under way ends as it began.
@@ -89,8 +78,7 @@ impl Tenants {
     }
 
     fn exec(&self, config: Arc<GatewayConfig>, place: Place, files: Arc<Files>) -> Exec {
-        let (shares, answers) = (self.shares.clone(), self.answers.clone());
-        Exec::new(config, place, files, shares, answers, self.misses.clone())
+        Exec::new(config, place, files, self.common.clone())
     }
 
     fn with(&self, state: &State, tenant: Tenant, home: Place, files: Arc<Files>) -> Served {

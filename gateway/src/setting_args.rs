@@ -97,6 +97,9 @@ struct LimitArgs {
     /// Bytes of compressed answers kept for others who get the same; 0 compresses each anew
     #[arg(long, env = "GOMA_GATEWAY_MAX_PACKED_BYTES", default_value_t = 64 << 20, value_name = "BYTES")]
     max_packed_bytes: usize,
+    /// Bytes of outputs kept for others who compile the same; 0 reads them out of the CAS each time
+    #[arg(long, env = "GOMA_GATEWAY_MAX_KEPT_OUTPUT_BYTES", default_value_t = 64 << 20, value_name = "BYTES")]
+    max_kept_output_bytes: usize,
     /// Requests of one user served at once, where users are told apart; more of his wait, and take no
     /// room from others
     #[arg(long, env = "GOMA_GATEWAY_MAX_USER_REQUESTS", default_value_t = 1024, value_name = "N")]
@@ -155,6 +158,7 @@ impl SettingArgs {
             max_inflight_bytes: self.limits.max_inflight_bytes,
             max_answer_bytes: self.limits.max_answer_bytes,
             max_packed_bytes: self.limits.max_packed_bytes,
+            max_kept_output_bytes: self.limits.max_kept_output_bytes,
             max_user_requests: self.limits.max_user_requests,
             max_inline_output: self.limits.max_inline_output,
             ..GatewayConfig::default()

@@ -1,7 +1,7 @@
 //! Asks the action cache, and believes it only if the outputs are really there.
 
 use goma_common::shards::Source;
-use goma_common::{Code, Deadline};
+use goma_common::{Code, Deadline, Error};
 use tracing::Instrument;
 use tracing::info_span;
 
@@ -30,6 +30,11 @@ impl Cached {
     }
 }
 
+/// Whether time ran out, here or where we asked.
+fn is_late(error: &Error, asked: Deadline) -> bool {
+    error.code == Code::DeadlineExceeded || (asked.is_past() && error.code.is_transient())
+}
+
 /// Looks the plan's action up.
 pub(super) async fn look(
     exec: &Exec,
@@ -37,7 +42,10 @@ pub(super) async fn look(
     source: Source,
     deadline: Deadline,
 ) -> Result<Cached, Refusal> {
-    let wanted: Vec<String> = plan.outputs.keys().cloned().collect();
+    let wanted: Vec<String> = match exec.common.kept.has_all_of(plan.action) {
+        true => Vec::new(),
+        false => plan.outputs.keys().cloned().collect(),
+    };
     let timeouts = &exec.config.timeouts;
     let asked = deadline.at_most(timeouts.cached);
     let result = stage("cached", exec.backend.action_cache.get(plan.action, &wanted, asked)).await;
@@ -45,7 +53,7 @@ pub(super) async fn look(
         Ok(Some(result)) => result,
         Ok(None) => return Ok(Cached::Miss),
         // Whoever executes looks there too, and waits for longer.
-        Err(error) if asked.is_past() && !deadline.is_past() && error.code.is_transient() => {
+        Err(error) if is_late(&error, asked) && !deadline.is_past() => {
             tracing::warn!(%error, "the action cache does not answer: going on without it");
             return Ok(Cached::Miss);
         }

@@ -11,7 +11,7 @@
 //! | cached | [`cached`] | a result that is there already |
 //! | ensure | [`ensure`] | every blob of the action in the CAS |
 //! | execute | [`execute`] | the worker's result |
-//! | outputs | [`outputs`] | the result as an answer; [`directories`] finds the files of whole ones |
+//! | outputs | [`outputs`] | the result as an answer; [`directories`] finds the files of whole ones, [`kept`] has those of before |
 //!
 //! [`layout`] decides between them where each file stands, [`system`] whether the worker's own
 //! system files may stand in for the client's, and [`sysroot`] lays those out where they may not;
@@ -32,6 +32,7 @@ mod fields;
 pub(crate) mod fuzzing;
 mod inputs;
 mod job;
+mod kept;
 mod layout;
 mod miss;
 mod outputs;
@@ -59,14 +60,13 @@ use tracing::Instrument;
 use tracing::info_span;
 
 use crate::admission::Answers;
-use crate::answer;
+use crate::answer::{self, Answer};
 use crate::config::GatewayConfig;
 use crate::files::Files;
 use crate::identity::Caller;
 use crate::outcome::Outcome;
 use crate::place::Place;
 use crate::refusal::{Refusal, impossible};
-use crate::room::Taken;
 use crate::shares::Shares;
 use crate::status::Misses;
 use crate::trail::{note, stage, step};
@@ -74,6 +74,7 @@ use crate::worker::WorkerFiles;
 use action::{Plan, SystemFiles};
 use cached::Cached;
 use job::{CachePolicy, Job};
+pub(crate) use kept::KeptOutputs;
 use layout::Layout;
 pub(crate) use rewrite::PathSearch;
 
@@ -84,9 +85,16 @@ pub(crate) struct Exec {
     backend: Backend,
     worker: Arc<dyn WorkerFiles>,
     files: Arc<Files>,
-    shares: Shares,
-    answers: Answers,
-    misses: Arc<Misses>,
+    common: Common,
+}
+
+/// What all compiles of a gateway share, whoever's they are and wherever they run; a clone is the same.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) shares: Shares,
+    pub(crate) answers: Answers,
+    pub(crate) misses: Arc<Misses>,
+    pub(crate) kept: Arc<KeptOutputs>,
 }
 
 impl Exec {
@@ -94,22 +102,19 @@ impl Exec {
         config: Arc<GatewayConfig>,
         place: Place,
         files: Arc<Files>,
-        shares: Shares,
-        answers: Answers,
-        misses: Arc<Misses>,
+        common: Common,
     ) -> Self {
         let Place { backend, shards, worker } = place;
-        Self { config, shards, backend, worker, files, shares, answers, misses }
+        Self { config, shards, backend, worker, files, common }
     }
 
-    /// The answer to a request, and room that it takes until it is written. Only what may pass by itself is an error; what cannot be done is an
-    /// answer that says so.
+    /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an answer that says so.
     pub(crate) async fn serve(
         &self,
         request: ExecReq,
         caller: &Caller,
         deadline: Deadline,
-    ) -> goma_common::Result<(ExecResp, Option<Taken>)> {
+    ) -> goma_common::Result<Answer<ExecResp>> {
         let started = Instant::now();
         let what = answer::Described::of(&request);
         let deadline = deadline.at_most(self.config.timeouts.execute);
@@ -119,12 +124,9 @@ impl Exec {
         what.log(&ended, started.elapsed());
         note(|told| what.note(&ended, told));
         match ended {
-            Ok(outcome) => {
-                let (answer, room) = answer::done(outcome, &what);
-                Ok((answer, Some(room)))
-            }
-            Err(Refusal::Missing(names)) => Ok((answer::missing(names, &what), None)),
-            Err(Refusal::Impossible(why)) => Ok((answer::bad_request(why, &what), None)),
+            Ok(outcome) => Ok(answer::done(outcome, &what)),
+            Err(Refusal::Missing(names)) => Ok(answer::missing(names, &what).into()),
+            Err(Refusal::Impossible(why)) => Ok(answer::bad_request(why, &what).into()),
             Err(Refusal::Failed(error)) => Err(error),
         }
     }
@@ -203,10 +205,15 @@ impl Exec {
         if job.policy == CachePolicy::LookupOnly {
             return impossible("there is no cached result, and the client asked for no other");
         }
-        let miss =
-            self.misses.compare(&miss::compile(job, &inputs, &toolchain, &properties, caller));
+        let miss = self.common.misses.compare(&miss::compile(
+            job,
+            &inputs,
+            &toolchain,
+            &properties,
+            caller,
+        ));
         note(|told| told.miss = Some(miss));
-        let _turn = self.shares.enter(caller.compile_share(), caller.source()).await?;
+        let _turn = self.common.shares.enter(caller.compile_share(), caller.source()).await?;
         execute::run(self, job, &inputs, &planned, looked.must_run(job), deadline).await
     }
 

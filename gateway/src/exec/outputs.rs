@@ -44,11 +44,11 @@ pub(super) async fn collect(
         expected.append(&mut dirs.files);
     }
     let limit = exec.config.max_inline_output;
-    let mut wanted = Vec::new();
+    let (mut wanted, mut contents) = (Vec::new(), HashMap::new());
     let most = INLINE_FACTOR.saturating_mul(limit);
     let mut room = most;
     let (mut in_pieces, mut by_key) = (HashSet::new(), HashSet::new());
-    for (name, file) in &expected {
+    for (name, file) in &mut expected {
         let digest = digest_of(file)?;
         // What is no larger than a piece cannot be told in pieces.
         if digest.size > limit.min(room).max(CHUNK_SIZE) {
@@ -60,8 +60,9 @@ pub(super) async fn collect(
             continue;
         }
         room = room.saturating_sub(digest.size);
-        if file.contents.is_empty() {
-            wanted.push(digest);
+        match std::mem::take(&mut file.contents) {
+            empty if empty.is_empty() => wanted.push(digest),
+            inlined => drop(contents.insert(digest, verified(digest, inlined.into())?)),
         }
     }
     let stdout = stream_digest(&result.stdout_raw, result.stdout_digest.as_ref())?;
@@ -70,11 +71,15 @@ pub(super) async fn collect(
     wanted.extend([stdout, stderr].into_iter().flatten().filter(|text| text.size <= MAX_TEXT));
     let text = |digest: Option<Digest>| digest.map_or(0, |text| text.size.min(MAX_TEXT));
     let told = (most - room) + text(stdout) + text(stderr);
-    let told = exec.answers.room(source, told).await?;
-    let contents = match wanted.iter().all(Digest::is_empty) {
-        true => HashMap::new(),
-        false => fetch_all(&exec.backend, &wanted, deadline).await?,
-    };
+    let told = exec.common.answers.room(source, told).await?;
+    contents.extend(exec.common.kept.get(&wanted));
+    wanted.retain(|digest| !digest.is_empty() && !contents.contains_key(digest));
+    if !wanted.is_empty() {
+        contents.extend(fetch_all(&exec.backend, &wanted, deadline).await?);
+    }
+    if !failed {
+        exec.common.kept.keep(plan.action, &contents);
+    }
     let get = |digest: Digest| contents.get(&digest).cloned().unwrap_or_default();
 
     let mut leaking = None;
@@ -95,31 +100,27 @@ pub(super) async fn collect(
             outputs.push(OutputFile { name, contents, executable: file.is_executable });
             continue;
         }
-        let inline = match file.contents.is_empty() {
-            _ if in_pieces.contains(&digest) => None,
-            false => Some(verified(digest, file.contents.into())?),
-            true => Some(get(digest)),
-        };
-        let contents = match inline {
-            Some(inline) => {
-                output_views::remember_inline(&exec.files, digest, &inline, deadline).await?;
-                let told = plan.told.output(&name, inline);
-                if plan.told.leaks(&name, &told) {
-                    leaking = Some(name.clone());
-                }
-                Contents::Inline(told)
+        let contents = if in_pieces.contains(&digest) {
+            if plan.told.edits(&name) {
+                leaking = Some(name.clone());
             }
-            None => {
-                if plan.told.edits(&name) {
-                    leaking = Some(name.clone());
-                }
-                let cut =
-                    output_views::of_blob(&exec.files, &exec.backend, digest, deadline).await?;
-                if cut.tells_of_worker && plan.told.is_looked_at(&name) {
-                    leaking = Some(name.clone());
-                }
-                Contents::Pieces { size: digest.size, chunks: cut.chunks }
+            let cut = output_views::of_blob(&exec.files, &exec.backend, digest, deadline).await?;
+            if cut.tells_of_worker && plan.told.is_looked_at(&name) {
+                leaking = Some(name.clone());
             }
+            Contents::Pieces { size: digest.size, chunks: cut.chunks }
+        } else {
+            let made = get(digest);
+            output_views::remember_inline(&exec.files, digest, &made, deadline).await?;
+            let told = plan.told.output(&name, made);
+            if plan.told.leaks(&name, &told) {
+                leaking = Some(name.clone());
+            }
+            let digest = match plan.told.edits(&name) {
+                true => Digest::of(&told),
+                false => digest,
+            };
+            Contents::Inline { digest, contents: told }
         };
         outputs.push(OutputFile { name, contents, executable: file.is_executable });
     }

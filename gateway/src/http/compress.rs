@@ -11,6 +11,11 @@ use super::encoding::Encoding;
 const WORTH_COMPRESSING: usize = 512;
 /// A gzip member with deflate inside, no name, no time, compressed fast on an unknown system.
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 0xff];
+/// Behind the stream: a checksum of what it inflates to, and the length of that.
+const GZIP_END: usize = 8;
+/// A block that is stored as it is: bytes before its contents, and the most that it holds.
+const STORED_HEAD: usize = 5;
+const STORED_MOST: usize = u16::MAX as usize;
 /// A larger answer is tried first: pieces of this size, so many of them, spread evenly. An eighth of it at most is then
 /// compressed twice, and what does not shrink (packed files, say) is compressed in no other part, at 11 ms a megabyte.
 const TRIED: usize = 256 << 10;
@@ -21,30 +26,67 @@ const LEAST_SAVED: usize = PIECE / 32;
 
 /// Compresses an answer, unless that does not pay: then it is identity, whatever was asked for.
 pub(super) fn deflate(encoding: Encoding, answer: Bytes) -> (Encoding, Bytes) {
-    if encoding == Encoding::Identity || answer.len() < WORTH_COMPRESSING {
-        return (Encoding::Identity, answer);
+    let deflated = (encoding != Encoding::Identity).then(|| Deflated::of(&answer)).flatten();
+    match deflated {
+        Some(deflated) => (encoding, deflated.body(encoding, &[])),
+        None => (Encoding::Identity, answer),
     }
-    if !shrinks(&answer) {
-        return (Encoding::Identity, answer);
-    }
-    // What does not fit is no smaller than the answer.
-    let mut compressed = Vec::with_capacity(answer.len());
-    if encoding == Encoding::Gzip {
-        compressed.extend_from_slice(&GZIP_HEAD);
-    }
-    if !raw_deflate(&answer, &mut compressed) {
-        return (Encoding::Identity, answer);
-    }
-    if encoding == Encoding::Gzip {
+}
+
+/// A part of an answer, or all of it, compressed.
+#[derive(Debug)]
+pub(super) struct Deflated {
+    /// Blocks of RFC 1951 up to the last, which begin at a byte.
+    blocks: Box<[u8]>,
+    crc: Crc,
+}
+
+impl Deflated {
+    /// None where that does not pay.
+    pub(super) fn of(plain: &[u8]) -> Option<Self> {
+        if plain.len() < WORTH_COMPRESSING || !shrinks(plain) {
+            return None;
+        }
+        // What does not fit is no smaller than the answer: with a head and an end it would even be larger.
+        let mut blocks = Vec::with_capacity(plain.len() - GZIP_HEAD.len() - GZIP_END);
+        if !raw_deflate(plain, &mut blocks) {
+            return None;
+        }
         let mut crc = Crc::new();
-        crc.update(&answer);
-        compressed.extend_from_slice(&crc.sum().to_le_bytes());
-        compressed.extend_from_slice(&crc.amount().to_le_bytes());
+        crc.update(plain);
+        Some(Self { blocks: blocks.into(), crc })
     }
-    if compressed.len() < answer.len() {
-        (encoding, compressed.into())
-    } else {
-        (Encoding::Identity, answer)
+
+    /// Bytes that it takes.
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    /// A body of this coding, which is not identity: first these bytes as they are, then what was compressed.
+    pub(super) fn body(&self, encoding: Encoding, first: &[u8]) -> Bytes {
+        let stored = first.len() + STORED_HEAD * (first.len() / STORED_MOST + 1);
+        let ends = GZIP_HEAD.len() + GZIP_END;
+        let mut body = Vec::with_capacity(ends + stored + self.blocks.len());
+        if encoding == Encoding::Gzip {
+            body.extend_from_slice(&GZIP_HEAD);
+        }
+        for part in first.chunks(STORED_MOST) {
+            // Not the last block, stored, the rest of the byte unused; then the length and its complement.
+            let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+            body.push(0);
+            body.extend_from_slice(&length.to_le_bytes());
+            body.extend_from_slice(&(!length).to_le_bytes());
+            body.extend_from_slice(part);
+        }
+        body.extend_from_slice(&self.blocks);
+        if encoding == Encoding::Gzip {
+            let mut crc = Crc::new();
+            crc.update(first);
+            crc.combine(&self.crc);
+            body.extend_from_slice(&crc.sum().to_le_bytes());
+            body.extend_from_slice(&crc.amount().to_le_bytes());
+        }
+        body.into()
     }
 }
 
@@ -117,6 +159,24 @@ mod tests {
                     let read = inflate_all(used, sent, answer.len());
                     assert!(read == answer, "{} bytes by {used:?}", answer.len());
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_compressed_goes_behind_any_other_bytes() {
+        let shared = "static int a;\n".repeat(500);
+        let deflated = Deflated::of(shared.as_bytes()).expect("smaller");
+        for size in [0, 1, 100, STORED_MOST, STORED_MOST + 1, 200_000] {
+            let first = noise(size);
+            let whole = [&first, shared.as_bytes()].concat();
+            for encoding in [Encoding::Gzip, Encoding::Deflate] {
+                let body = deflated.body(encoding, &first);
+                assert!(body.len() <= size + size / 1000 + deflated.len() + 40, "{size}");
+                assert!(
+                    inflate_all(encoding, body, whole.len()) == whole,
+                    "{size} by {encoding:?}"
+                );
             }
         }
     }

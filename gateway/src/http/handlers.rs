@@ -18,11 +18,11 @@ use super::body::{self, Received, receive};
 use super::respond;
 use super::watched::{end, watched};
 use super::weight::Weighed;
+use crate::answer::Answer;
 use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::metrics::UnderWay;
 use crate::peer::Peer;
-use crate::room::Taken;
 use crate::source;
 use crate::trail::{End, Kind, note, stage};
 
@@ -69,7 +69,7 @@ pub(super) async fn store(State(gateway): Shared, request: Request<Body>) -> Res
         let keys = gateway
             .store_files(request.blob, caller.tenant, source, deadline.at_most(FILES))
             .await?;
-        Ok((StoreFileResp { hash_key: keys }, None))
+        Ok(StoreFileResp { hash_key: keys }.into())
     };
     watched(gateway, Kind::Store, request, async |request| serve(gateway, request, store).await)
         .await
@@ -82,7 +82,7 @@ pub(super) async fn lookup(State(gateway): Shared, request: Request<Body>) -> Re
         let deadline = deadline.at_most(FILES);
         note(|told| told.inputs = request.hash_key.len());
         let (blob, room) = gateway.lookup_files(request.hash_key, &caller, deadline).await?;
-        Ok((LookupFileResp { blob }, Some(room)))
+        Ok(Answer { room: Some(room), ..LookupFileResp { blob }.into() })
     };
     watched(gateway, Kind::Lookup, request, async |request| serve(gateway, request, lookup).await)
         .await
@@ -93,7 +93,7 @@ pub(super) async fn save_log(State(gateway): Shared, request: Request<Body>) -> 
     let count = |request: SaveLogReq, _, _| async move {
         tracing::debug!(logs = request.exec_log.len(), "client logs");
         note(|told| told.inputs = request.exec_log.len());
-        Ok((SaveLogResp {}, None))
+        Ok(SaveLogResp {}.into())
     };
     watched(&gateway, Kind::Log, request, async |request| serve(&gateway, request, count).await)
         .await
@@ -131,7 +131,7 @@ async fn serve<Q, A, F>(
 where
     Q: Message + Default + Weighed,
     A: Message,
-    F: Future<Output = Result<(A, Option<Taken>)>>,
+    F: Future<Output = Result<Answer<A>>>,
 {
     let deadline = Deadline::after(ANSWER);
     let (head, body) = request.into_parts();
@@ -178,10 +178,9 @@ where
     under_way.is_served();
     let work = with_account(account.as_ref(), work(message, caller, deadline));
     let response = match deadline.bound("request", work).await {
-        Ok((answer, room)) => {
+        Ok(answer) => {
             end(End::Done);
-            let kept = (entered, room);
-            stage("answer", respond::message(&gateway.packed, answer, &head.headers, kept)).await
+            stage("answer", respond::message(&gateway.packed, answer, &head.headers, entered)).await
         }
         Err(error) => {
             end(End::Failed(error.to_string()));

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use bytes::Bytes;
 use goma_common::Error;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -13,33 +12,25 @@ use prost::Message;
 use super::answer_body::AnswerBody;
 use super::encoding::Encoding;
 use super::packed::PackedAnswers;
+use crate::answer::Answer;
 use crate::identity::Denied;
 
 /// The client takes how it may compress its next requests from each 200; without this it stops.
 const WE_ACCEPT: HeaderValue = HeaderValue::from_static("gzip, deflate");
 const PROTOBUF: HeaderValue = HeaderValue::from_static("binary/x-protocol-buffer");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-/// More than this is compressed on a thread for blocking work.
-const COMPRESS_INLINE: usize = 256 << 10;
 
-/// A message, compressed as the request's headers allow; `kept` is, until it has been written.
+/// An answer, compressed as the request's headers allow; `kept` is, like the answer's room, until it has been written.
 pub(super) async fn message(
     packed: &Arc<PackedAnswers>,
-    message: impl Message,
+    answer: Answer<impl Message>,
     request: &HeaderMap,
     kept: impl Send + Unpin + 'static,
 ) -> Response<Body> {
     let encoding = Encoding::for_answer(request.get(ACCEPT_ENCODING));
-    let answer = Bytes::from(message.encode_to_vec());
-    let (encoding, answer) = if answer.len() <= COMPRESS_INLINE {
-        packed.pack(encoding, answer)
-    } else {
-        let (packed, plain) = (Arc::clone(packed), answer.clone());
-        tokio::task::spawn_blocking(move || packed.pack(encoding, plain))
-            .await
-            .unwrap_or((Encoding::Identity, answer))
-    };
-    let mut response = ok(Body::new(AnswerBody::new(answer, kept)), PROTOBUF);
+    let Answer { message, own, room, parts } = answer;
+    let (encoding, answer) = packed.pack(encoding, own, message, parts).await;
+    let mut response = ok(Body::new(AnswerBody::new(answer, (kept, room))), PROTOBUF);
     if let Some(name) = encoding.name() {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(name));
     }

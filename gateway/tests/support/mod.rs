@@ -25,9 +25,13 @@ use prost::Message;
 use tower::ServiceExt;
 
 pub fn gateway_to(scripted: &ScriptedBackend, backend: Backend) -> Router {
+    gateway_with(GatewayConfig::default(), scripted, backend)
+}
+
+/// The same, set up like this.
+pub fn gateway_with(config: GatewayConfig, scripted: &ScriptedBackend, backend: Backend) -> Router {
     let shards = Arc::new(scripted.clone());
     let worker = Arc::new(Probed::new(backend.clone(), shards.clone()));
-    let config = GatewayConfig::default();
     app(Arc::new(Gateway::new(config, shards, backend, worker, Drain::new())))
 }
 

@@ -60,8 +60,8 @@ test-unit *FILTER: install
     GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" cargo test --workspace --locked {{ FILTER }}
 
 # Steady load on a cluster for so many seconds: it may not grow
-soak SECONDS="3600": install
-    .ci/acceptance/load --soak {{ SECONDS }}
+soak SECONDS="3600" *ARGS: install
+    .ci/acceptance/load --soak {{ SECONDS }} {{ ARGS }}
 
 # Real projects in debug builds, by absolute names and out of their trees, each object against a local one
 debug-builds *ARGS: install
@@ -113,6 +113,18 @@ simulate *ARGS:
 # What a shard weighs that knows ten million files, in memory and in a Redis of its own; two minutes
 ten-million *ARGS: install
     cargo run --release --locked -p goma-shard --example ten_million -- {{ ARGS }}
+
+# What a gateway weighs for each file that it knows
+million-files:
+    cargo run --release --locked -p goma-gateway --example million_files
+
+# What a server takes at rest, under many idle connections and under many compiles at once
+memory *ARGS: install
+    .ci/memory {{ ARGS }}
+
+# Real projects by the compiler alone, through ccache and through this server, from nothing and again
+against-ccache *ARGS: install
+    .ci/against-ccache {{ ARGS }}
 
 # Benchmarks; the README's numbers come from here
 bench *ARGS:

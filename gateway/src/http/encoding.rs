@@ -3,12 +3,14 @@
 //! Its "deflate" is a zlib stream without the two bytes in front and with the checksum of four bytes
 //! behind; it takes answers in raw deflate.
 
+use std::cell::RefCell;
 use std::io::Read;
 
 use bytes::Bytes;
 use flate2::bufread::{DeflateDecoder, GzDecoder};
 use goma_common::{Code, Error, Result};
 use http::HeaderValue;
+use libdeflater::Decompressor;
 
 /// How a body is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +23,8 @@ pub(crate) enum Encoding {
 /// How many times larger than it was sent a body becomes that does not tell; the stock client's
 /// become 2.5 to 5 times as large.
 const USUAL_RATIO: usize = 5;
+/// A larger body is read in pieces: its buffer need not be there before its bytes are.
+const AT_ONCE: usize = 8 << 20;
 /// Deflate can do no better: 258 bytes from two bits.
 const MOST_RATIO: usize = 1032;
 
@@ -111,6 +115,11 @@ pub(super) fn inflate(
     max: usize,
     room: impl FnMut(usize) -> Result<()>,
 ) -> Result<Bytes> {
+    if encoding != Encoding::Identity
+        && let Some(inflated) = at_once(encoding, &body, expected.min(max))
+    {
+        return Ok(inflated.into());
+    }
     let inflated = match encoding {
         Encoding::Identity => return Ok(body),
         Encoding::Gzip => read_all(GzDecoder::new(&body[..]), encoding, expected, max, room)?,
@@ -119,6 +128,26 @@ pub(super) fn inflate(
         }
     };
     Ok(inflated.into())
+}
+
+/// A body in one go, which takes half the time of reading it in pieces. None where it does not fit, or is damaged: whoever
+/// reads it in pieces finds out which.
+fn at_once(encoding: Encoding, body: &[u8], expected: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        static DECOMPRESSOR: RefCell<Decompressor> = RefCell::new(Decompressor::new());
+    }
+    if expected > AT_ONCE {
+        return None;
+    }
+    let mut inflated = vec![0; expected];
+    let length = DECOMPRESSOR.with_borrow_mut(|decompressor| match encoding {
+        Encoding::Gzip => decompressor.gzip_decompress(body, &mut inflated).ok(),
+        // What stands behind the stream is passed over.
+        Encoding::Deflate => decompressor.deflate_decompress(body, &mut inflated).ok(),
+        Encoding::Identity => None,
+    })?;
+    inflated.truncate(length);
+    Some(inflated)
 }
 
 fn read_all(

@@ -1,5 +1,6 @@
 //! How a process is seen from outside: [`logs`] for people and machines, [`traces`] of requests and
-//! [`metrics`], with the flags of [`args`]. [`trace_context`] carries a trace from process to process.
+//! [`metrics`], with the flags of [`args`]. [`trace_context`] carries a trace from process to
+//! process, [`ServedCalls`] has gRPC calls that are served in it.
 
 mod args;
 mod exemplars;
@@ -10,6 +11,7 @@ mod open_metrics;
 mod otlp;
 mod otlp_http;
 mod process;
+mod served;
 pub mod trace_context;
 mod traces;
 
@@ -23,6 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use args::{LogFormat, TelemetryArgs};
+pub use served::{Served, ServedCalls};
 
 /// What was not sent by then is given up when the process ends.
 const FLUSH: Duration = Duration::from_secs(5);

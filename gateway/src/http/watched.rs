@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::respond;
 use crate::gateway::Gateway;
 use crate::metrics;
+use crate::peer::Peer;
 use crate::trail::{End, Ended, Kind, Trail, note, span, timing};
 
 /// In the counts, of a request whose client went first; nobody is sent it.
@@ -31,7 +32,8 @@ pub(super) async fn watched(
     request: Request<Body>,
     serve: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
 ) -> Response<Body> {
-    let whole = span::of(kind, request.headers());
+    let scheme = request.extensions().get::<Arc<Peer>>().map_or("http", |peer| peer.scheme());
+    let whole = span::of(kind, scheme, request.headers());
     let trace = trace_context::id(&whole);
     let logged = whole.in_scope(|| span::of_logs(kind, trace.as_deref()));
     let mut watch = Watch { gateway, trail: Trail::new(kind), is_over: false };

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod collector;
 mod kept;
 mod metrics;
 mod receiver;

@@ -134,6 +134,10 @@ bench *ARGS:
 instructions: install
     cargo bench --locked -p goma-gateway --bench instructions
 
+# What traces cost in CPU a request: off, 1 %, 100 %; a minute. `--duration 1s` to try it
+overhead *ARGS: install
+    .ci/overhead {{ ARGS }}
+
 # What became slower, by instruction count, than was last written down; `just regressions --write` writes it down
 regressions MODE="--against": install
     cargo bench --locked -p goma-gateway --bench instructions -- {{ MODE }} "{{ justfile_directory() }}/gateway/benches/instructions/baseline.txt"

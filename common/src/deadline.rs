@@ -47,3 +47,41 @@ impl Deadline {
         }
     }
 }
+
+/// Reads how long the caller of a gRPC call waits, at most eight digits and a unit:
+/// <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+#[must_use]
+pub fn read_timeout(text: &str) -> Option<Duration> {
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_read_in_every_unit() {
+        assert_eq!(read_timeout("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(read_timeout("15S"), Some(Duration::from_secs(15)));
+        assert_eq!(read_timeout("99999999u"), Some(Duration::from_micros(99_999_999)));
+        assert_eq!(read_timeout("3m"), Some(Duration::from_millis(3)));
+        let longest = Duration::from_secs(99_999_999 * 3600);
+        assert_eq!(read_timeout("99999999H"), Some(longest));
+        for bad in ["", "S", "5", "-1S", "+1S", "5s", "100000000S", "18446744073709551615H"] {
+            assert_eq!(read_timeout(bad), None, "{bad:?}");
+        }
+    }
+}

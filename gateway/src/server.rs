@@ -97,6 +97,7 @@ async fn serve_one(
         return connection::serve(stream, peer, app, ending).await;
     };
     let stream = tls.accept(stream).await?;
+    peer.is_tls = true;
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     peer.certificate = shown.and_then(|certificate| certificate_name(certificate));
     connection::serve(stream, peer, app, ending).await

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::{Args, Parser, Subcommand};
+use goma_common::docs_command::DocsCommand;
 use goma_loadtest::build::BuildConfig;
 use goma_loadtest::herd::HerdConfig;
 use goma_loadtest::http::Coding;
@@ -23,7 +24,7 @@ use crate::worker_verb::WorkerArgs;
 
 /// A Goma client that compiles on any Goma server, politely or as awkwardly as the stock client.
 #[derive(Debug, Parser)]
-#[command(name = "goma-loadtest", version)]
+#[command(name = "goma-loadtest", version = goma_common::telemetry::version())]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -60,6 +61,8 @@ pub(crate) enum Verb {
     Conformance(Box<ConformanceArgs>),
     /// Gives the stock client refreshable tokens, without which its own retries do not work
     TokenService(TokenServiceArgs),
+    #[command(flatten)]
+    Docs(DocsCommand),
 }
 
 /// How to speak to which server.

@@ -20,7 +20,7 @@ mod worker_verb;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use goma_loadtest::report::{BuildReport, CompileReport};
 use goma_loadtest::{Client, Error, Result};
 
@@ -48,6 +48,13 @@ async fn main() -> ExitCode {
         Verb::Run(args) => run_verb::run(*args).await,
         Verb::Simulate(args) => simulate_verb::run(args).await,
         Verb::TokenService(args) => token_service_verb::run(args).await,
+        Verb::Docs(command) => match command.run(Cli::command()) {
+            Ok(()) => Ok(0),
+            Err(failure) => {
+                eprintln!("goma-loadtest: {failure}");
+                return failure.exit_code();
+            }
+        },
         Verb::Worker(args) => worker_verb::run(args).await,
     };
     match result {

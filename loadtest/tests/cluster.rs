@@ -7,7 +7,7 @@ use std::path::Path;
 use goma_loadtest::cluster::control::{self, Control};
 use goma_loadtest::cluster::{Cluster, Command, Config, Status};
 use goma_loadtest::{Client, ClientConfig, Server};
-use support::{Tree, assert_success};
+use support::{Tree, assert_success, padding};
 use tokio::net::TcpStream;
 
 /// The cluster, or a word about the program that is not there: `cargo test --workspace` makes all.
@@ -47,6 +47,10 @@ async fn members_and_links_can_be_broken_and_nothing_is_left_at_the_end() {
     let server = Server::parse(&cluster.server()).expect("a server");
     let (client, tree) = (Client::new(ClientConfig::new(server, false)), Tree::new());
     let plain = || tree.command("gcc -Iinc -c a.c -o obj/a.o");
+    // Blobs of which a call that reads many takes not even two.
+    tree.write("inc/large.h", &padding(3_000_000));
+    let small = String::from_utf8(tree.read("inc/a.h")).expect("UTF-8");
+    tree.write("inc/a.h", &format!("#include \"large.h\"\n{small}{}", padding(3_000_000)));
     assert_success(&client.compile(plain()).await);
     let counts = cluster.counts();
     assert!(counts.uploads.unique > 0 && counts.runs.unique > 0, "{counts:?}");
@@ -80,8 +84,8 @@ async fn members_and_links_can_be_broken_and_nothing_is_left_at_the_end() {
     assert!(status.members.iter().all(|member| member.state == "running"), "{status}");
 
     run(&mut cluster, "flush-redis").await;
-    assert_ne!(run(&mut cluster, "evict 50").await, "0 blobs");
-    assert_ne!(run(&mut cluster, "lose 100").await, "0 blobs");
+    assert_ne!(run(&mut cluster, "lose 10").await, "0 blobs");
+    assert_ne!(run(&mut cluster, "evict 100").await, "0 blobs");
     assert_eq!(run(&mut cluster, "lose 100").await, "0 blobs", "all are gone");
     run(&mut cluster, "wipe-backend").await;
     let outcome = client.compile(plain()).await;

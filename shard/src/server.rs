@@ -14,7 +14,7 @@ use goma_common::program::Failure;
 use goma_common::reapi;
 use goma_common::shard_status::ShardStatus;
 use goma_common::shards::Shards;
-use goma_common::telemetry::trace_context;
+use goma_common::telemetry::ServedCalls;
 use goma_common::tls::ServerTls;
 use goma_proto::shard::DescribeResponse;
 use goma_proto::shard::shard_server::ShardServer;
@@ -91,7 +91,7 @@ pub async fn serve(
     health.set_serving::<ShardServer<Service>>().await;
     let ending = drain.clone();
     let server = Server::builder()
-        .trace_fn(trace_context::of_call)
+        .layer(ServedCalls)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(STREAM_WINDOW)

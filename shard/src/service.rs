@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, Stream, StreamExt};
+use goma_common::deadline::read_timeout;
 use goma_common::shard_wire;
 use goma_common::shards::{Blob, Shards, Source, Trust};
 use goma_common::turn::Turn;
@@ -261,25 +262,7 @@ async fn take_turn(
 /// How long the caller waits, as gRPC tells it.
 pub(crate) fn deadline(metadata: &MetadataMap) -> Deadline {
     let told = metadata.get("grpc-timeout").and_then(|value| value.to_str().ok());
-    Deadline::after(told.and_then(timeout).map_or(LONGEST, |told| told.min(LONGEST)))
-}
-
-/// Reads at most eight digits and a unit: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
-fn timeout(text: &str) -> Option<Duration> {
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.len() > 8 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
-    }
+    Deadline::after(told.and_then(read_timeout).map_or(LONGEST, |told| told.min(LONGEST)))
 }
 
 fn pieces(mut contents: Bytes) -> Vec<Bytes> {
@@ -303,19 +286,6 @@ fn invalid(error: Error) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_timeout_is_read_in_every_unit() {
-        assert_eq!(timeout("2H"), Some(Duration::from_secs(7200)));
-        assert_eq!(timeout("15S"), Some(Duration::from_secs(15)));
-        assert_eq!(timeout("99999999u"), Some(Duration::from_micros(99_999_999)));
-        assert_eq!(timeout("3m"), Some(Duration::from_millis(3)));
-        let longest = Duration::from_secs(99_999_999 * 3600);
-        assert_eq!(timeout("99999999H"), Some(longest));
-        for bad in ["", "S", "5", "-1S", "+1S", "5s", "100000000S", "18446744073709551615H"] {
-            assert_eq!(timeout(bad), None, "{bad:?}");
-        }
-    }
 
     #[test]
     fn contents_are_sent_in_pieces() {

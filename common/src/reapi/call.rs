@@ -68,13 +68,14 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Begins with a request as gRPC makes them to the backend of that name, and tells it what it is for.
-    pub(super) fn begin<B>(request: &mut Request<B>, backend: Arc<str>) -> Self {
+    /// Begins with a request as gRPC makes them to the backend of that name at that address, and tells it
+    /// what it is for.
+    pub(super) fn begin<B>(request: &mut Request<B>, backend: Arc<str>, address: &str) -> Self {
         let (service, method) = names(request.uri().path());
         // Probes and refreshes are nobody's requests, and would each be a trace of one call.
         let span = match Span::current().is_none() {
             true => Span::none(),
-            false => span(service, method),
+            false => span(service, method, address),
         };
         let method = method.to_owned();
         METRICS.under_way.add(1, &[]);
@@ -122,6 +123,7 @@ impl Call {
         // That something is not there is an answer.
         if !matches!(code, Code::Ok | Code::NotFound) {
             self.span.record("otel.status_code", "ERROR");
+            self.span.record("error.type", name);
         }
         self.span = Span::none();
     }
@@ -138,7 +140,8 @@ impl Drop for Call {
 }
 
 /// By the conventions for RPC.
-fn span(service: &str, method: &str) -> Span {
+fn span(service: &str, method: &str, address: &str) -> Span {
+    let (host, port) = trace_context::host_and_port(address);
     debug_span!(
         "backend",
         otel.name = format_args!("{service}/{method}"),
@@ -148,6 +151,9 @@ fn span(service: &str, method: &str) -> Span {
         rpc.service = service,
         rpc.method = method,
         rpc.grpc.status_code = Empty,
+        server.address = host,
+        server.port = port,
+        "error.type" = Empty,
     )
 }
 

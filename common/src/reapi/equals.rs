@@ -31,7 +31,7 @@ struct Out {
 }
 
 impl Equals {
-    /// At least one; their names are for the log.
+    /// At least one; their names are for the log and for traces.
     pub(super) fn new(names: Vec<String>) -> Self {
         let out = Mutex::new(vec![None; names.len()]);
         Self { names, turn: AtomicUsize::new(0), out }
@@ -40,6 +40,11 @@ impl Equals {
     /// How many there are.
     pub(super) fn count(&self) -> usize {
         self.names.len()
+    }
+
+    /// As its name is written, with its port.
+    pub(super) fn name(&self, which: usize) -> &str {
+        self.names.get(which).map_or("", String::as_str)
     }
 
     /// Whose turn it is: of those that are well, or the one that is due to be tried again. Where all

@@ -144,7 +144,8 @@ impl Service<Request<tonic::body::Body>> for Lane {
                 request.headers_mut().extend(credentials.headers().await.map_err(told)?);
             }
             let mut connection = inner.pick().map_err(told)?;
-            let mut call = Call::begin(&mut request, inner.config.backend.clone());
+            let to = inner.config.equals.name(connection.to);
+            let mut call = Call::begin(&mut request, inner.config.backend.clone(), to);
             let asked = inner.config.equals.ask(connection.to);
             let answered = async { connection.channel.ready().await?.call(request).await };
             let answered = answered.instrument(call.span().clone()).await;

@@ -3,7 +3,7 @@
 //!
 //! Each process decides about its own part of a trace.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -67,13 +67,29 @@ impl Waiting {
         self.spans.insert(trace, vec![span]);
     }
 
-    fn take(&mut self, trace: TraceId) -> Vec<SpanData> {
+    /// Those below this one. A process may serve several calls of one trace at once, as a shard does, each
+    /// of which is slow or not by itself.
+    fn take_below(&mut self, first: &SpanData) -> Vec<SpanData> {
+        let trace = first.span_context.trace_id();
         let Some(spans) = self.spans.remove(&trace) else { return Vec::new() };
+        let mut above = HashSet::from([first.span_context.span_id()]);
+        // Whoever is above ends after those below, as a rule.
+        let (mut below, mut others): (Vec<_>, Vec<_>) = spans.into_iter().rev().partition(|span| {
+            let is_below = above.contains(&span.parent_span_id);
+            if is_below {
+                above.insert(span.span_context.span_id());
+            }
+            is_below
+        });
+        below.reverse();
+        if !others.is_empty() {
+            others.reverse();
+            self.spans.insert(trace, others);
         // Requests end about in the order in which they began.
-        if let Some(at) = self.order.iter().position(|waiting| *waiting == trace) {
+        } else if let Some(at) = self.order.iter().position(|waiting| *waiting == trace) {
             self.order.remove(at);
         }
-        spans
+        below
     }
 }
 
@@ -90,7 +106,7 @@ impl<P: SpanProcessor> SpanProcessor for Kept<P> {
         if !is_first {
             return self.waiting().add(span);
         }
-        let below = self.waiting().take(span.span_context.trace_id());
+        let below = self.waiting().take_below(&span);
         if self.is_worth_it(&span) {
             below.into_iter().chain([span]).map(sampled).for_each(|span| self.inner.on_end(span));
         }
@@ -186,6 +202,20 @@ mod tests {
             sent.iter().map(|span| span.name.to_string()).collect()
         };
         (kept, names)
+    }
+
+    #[test]
+    fn calls_of_one_trace_that_are_served_at_once_are_each_looked_at_by_themselves() {
+        let (kept, sent) = kept();
+        let first = |id, millis| SpanData { parent_span_is_remote: true, ..span(1, id, 5, millis) };
+        kept.on_end(span(1, 22, 21, 5));
+        kept.on_end(span(1, 11, 10, 5));
+        kept.on_end(span(1, 21, 20, 5));
+        kept.on_end(first(10, 50));
+        assert_eq!(sent(), [""; 0], "that one was quick");
+        kept.on_end(first(20, 101));
+        assert_eq!(sent(), ["22", "21", "20"]);
+        assert!(kept.waiting().spans.is_empty() && kept.waiting().order.is_empty());
     }
 
     #[test]

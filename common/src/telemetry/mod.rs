@@ -1,5 +1,6 @@
 //! How a process is seen from outside: [`logs`] for people and machines, [`traces`] of requests and
-//! [`metrics`], with the flags of [`args`]. [`trace_context`] carries a trace from process to process.
+//! [`metrics`], with the flags of [`args`]. [`trace_context`] carries a trace from process to
+//! process, [`ServedCalls`] has gRPC calls that are served in it.
 
 mod args;
 mod exemplars;
@@ -10,6 +11,7 @@ mod open_metrics;
 mod otlp;
 mod otlp_http;
 mod process;
+mod served;
 pub mod trace_context;
 mod traces;
 
@@ -23,6 +25,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 pub use args::{LogFormat, TelemetryArgs};
+pub use served::{Served, ServedCalls};
 
 /// What was not sent by then is given up when the process ends.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -30,14 +33,16 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// The release, and the commit that it was built from where whoever built it said that in `GOMA_COMMIT`.
 #[must_use]
 pub fn version() -> &'static str {
-    static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let release = env!("CARGO_PKG_VERSION");
-        match option_env!("GOMA_COMMIT") {
-            Some(commit) if !commit.is_empty() => format!("{release} ({commit})"),
-            _ => release.to_owned(),
-        }
-    });
+    static VERSION: LazyLock<String> =
+        LazyLock::new(|| of_commit(env!("CARGO_PKG_VERSION"), option_env!("GOMA_COMMIT")));
     &VERSION
+}
+
+fn of_commit(release: &str, commit: Option<&str>) -> String {
+    match commit {
+        Some(commit) if !commit.is_empty() => format!("{release} ({commit})"),
+        _ => release.to_owned(),
+    }
 }
 
 static LOGS: OnceLock<logs::Filter> = OnceLock::new();
@@ -115,4 +120,16 @@ fn resource(service: &'static str) -> Resource {
         .with_attribute(opentelemetry::KeyValue::new("service.version", version()));
     builder = builder.with_service_name(said.unwrap_or_else(|| service.to_owned()));
     builder.build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_names_the_commit_where_that_is_known() {
+        assert_eq!(of_commit("1.2.3", Some("0123456789ab")), "1.2.3 (0123456789ab)");
+        assert_eq!(of_commit("1.2.3", Some("")), "1.2.3");
+        assert_eq!(of_commit("1.2.3", None), "1.2.3");
+    }
 }

@@ -10,7 +10,7 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use tracing::{Span, debug_span};
+use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// From when on a request is slow, once traces are carried on.
@@ -37,28 +37,21 @@ pub fn follow(span: &Span, headers: &HeaderMap) {
     }
 }
 
-/// The span of a gRPC call that is served, in the trace of whoever makes it.
-pub fn of_call(request: &http::Request<()>) -> Span {
-    let path = request.uri().path().trim_start_matches('/');
-    let (service, method) = path.split_once('/').unwrap_or(("", path));
-    let span = debug_span!(
-        "serve",
-        otel.name = path,
-        otel.kind = "server",
-        rpc.system = "grpc",
-        rpc.service = service,
-        rpc.method = method,
-    );
-    follow(&span, request.headers());
-    span
-}
-
 /// Tells a request that is sent which span it is sent from.
 pub fn carry(headers: &mut HeaderMap) {
     if is_enabled() {
         let context = Span::current().context();
         TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(headers));
     }
+}
+
+/// Host and port of whoever is called, for the attributes `server.address` and `server.port`. What is not
+/// written as an address is told as it is.
+#[must_use]
+pub fn host_and_port(address: &str) -> (&str, Option<u16>) {
+    let split = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = split.map_or((address, None), |(host, port)| (host, Some(port)));
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 /// Whether the trace is sent of a request whose span this is, that took so long and failed or not.
@@ -79,4 +72,16 @@ pub fn id(span: &Span) -> Option<String> {
     let context = span.context();
     let context = context.span().span_context().clone();
     context.is_valid().then(|| context.trace_id().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        assert_eq!(host_and_port("farm:443"), ("farm", Some(443)));
+        assert_eq!(host_and_port("[::1]:8091"), ("::1", Some(8091)));
+        assert_eq!(host_and_port("in-process"), ("in-process", None));
+    }
 }

@@ -8,7 +8,7 @@ use std::process::Output;
 
 use axum::Router;
 use axum::routing::post;
-use goma_common::testing::{Fault, Server, Step};
+use goma_common::testing::{Fault, Server, Step, free_port};
 use goma_proto::api::ExecReq;
 use goma_proto::reapi::{ActionResult, ExecuteResponse, OutputFile};
 use prost::Message;
@@ -103,6 +103,7 @@ async fn no_secret_is_seen_whatever_goes_well_or_wrong() {
     let hash = goma_common::Digest::of(own.as_bytes()).hex();
     let path = |name: &str, text: &str| file(dir.path(), name, text);
     let url = tokeninfo().await;
+    let admin = free_port();
     let flags: Vec<String> = [
         "--remoteexec-addr",
         &backend.address(),
@@ -124,6 +125,8 @@ async fn no_secret_is_seen_whatever_goes_well_or_wrong() {
         &url,
         "--log",
         "trace",
+        "--admin-listen",
+        &format!("127.0.0.1:{admin}"),
     ]
     .map(str::to_owned)
     .to_vec();
@@ -164,6 +167,11 @@ async fn no_secret_is_seen_whatever_goes_well_or_wrong() {
     tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
     seen.add_reply("an answer", &exec(&program, &own, &request).await);
     seen.add_reply("readiness", &program.get("/readyz").await);
+    for (page, word) in [("/metrics", "goma_request"), ("/status.json", "denied"), ("/", "Goma")] {
+        let told = http::get(admin, page).await.expect("an answer");
+        assert!(told.status == 200 && told.text().contains(word), "{page}: {told:?}");
+        seen.add_reply(page, &told);
+    }
     let log = program.log();
     assert!(log.contains("TRACE") && log.contains("that is a token"), "all of it is logged");
     seen.add("the log", log);

@@ -15,6 +15,7 @@ use tracing::Instrument;
 use super::respond;
 use crate::gateway::Gateway;
 use crate::metrics;
+use crate::peer::Peer;
 use crate::trail::{End, Ended, Kind, Trail, note, span, timing};
 
 /// In the counts, of a request whose client went first; nobody is sent it.
@@ -31,7 +32,8 @@ pub(super) async fn watched(
     request: Request<Body>,
     serve: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
 ) -> Response<Body> {
-    let whole = span::of(kind, request.headers());
+    let scheme = request.extensions().get::<Arc<Peer>>().map_or("http", |peer| peer.scheme());
+    let whole = span::of(kind, scheme, request.headers());
     let trace = trace_context::id(&whole);
     let logged = whole.in_scope(|| span::of_logs(kind, trace.as_deref()));
     let mut watch = Watch { gateway, trail: Trail::new(kind), is_over: false };
@@ -40,10 +42,11 @@ pub(super) async fn watched(
         note(|told| told.trace = trace);
         serve(request).await
     });
-    let work = watch.trail.clone().follow(unbroken(work)).instrument(logged);
+    let work = watch.trail.clone().follow(unbroken(work)).instrument(logged.clone());
     let mut response = work.instrument(whole.clone()).await;
     let mut ended = watch.trail.ended();
     ended.told.sent = response.body().size_hint().exact().map_or(0, |bytes| bytes as usize);
+    logged.in_scope(|| log(&ended));
     let has_failed = span::end(&whole, &ended, &response);
     if trace_context::is_sent(&whole, ended.took, has_failed) {
         metrics::is_traced(&ended);
@@ -53,6 +56,16 @@ pub(super) async fn watched(
     }
     watch.end(ended, response.status());
     response
+}
+
+/// A line for what stores and looks up files, of which there are many a compile; a compile has its own.
+fn log(ended: &Ended) {
+    if matches!(ended.kind, Kind::Store | Kind::Lookup) {
+        let (told, ms) = (&ended.told, ended.took.as_millis());
+        let (files, received, sent) = (told.inputs, told.received, told.sent);
+        let end = told.end.name();
+        tracing::debug!(ms, files, received, sent, "{} of files: {end}", ended.kind.name());
+    }
 }
 
 /// The response, also where making it panics: the stock client never tries again when a connection ends

@@ -29,6 +29,8 @@ pub(crate) struct Peer {
     pub(crate) address: IpAddr,
     /// The name in the certificate that was shown, if one was.
     pub(crate) certificate: Option<String>,
+    /// Whether it speaks TLS with us.
+    pub(crate) is_tls: bool,
     proxies: Arc<Proxies>,
 }
 
@@ -36,7 +38,12 @@ impl Peer {
     /// Known by its address, so far.
     pub(crate) fn new(address: IpAddr, proxies: Arc<Proxies>) -> Self {
         // IPv4 on a socket of IPv6.
-        Self { address: address.to_canonical(), certificate: None, proxies }
+        Self { address: address.to_canonical(), certificate: None, is_tls: false, proxies }
+    }
+
+    /// What a URL that leads here begins with.
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
     }
 
     /// Where the request of these headers comes from: whoever opened the connection, unless that is a

@@ -53,6 +53,10 @@ impl RemoteShard {
         &self.name
     }
 
+    pub(super) fn address(&self) -> &str {
+        &self.link.address
+    }
+
     fn calls(&self) -> ShardClient<Channel> {
         ShardClient::new(self.link.calls.clone()).max_decoding_message_size(MAX_ANSWER)
     }

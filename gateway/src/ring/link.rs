@@ -41,6 +41,8 @@ pub(super) struct Link {
     pub(super) calls: Channel,
     pub(super) bulk: Channel,
     pub(super) described: DescribeResponse,
+    /// Whom both lead to, `host:port`.
+    pub(super) address: String,
 }
 
 /// Why there is no link.
@@ -60,7 +62,7 @@ impl Link {
         // Not by the name again: that may be another shard by now.
         let (bulk, _) = connect(peer, address, expected.tls.as_ref()).await?;
         describe(&bulk, expected).await?;
-        Ok(Self { calls, bulk, described })
+        Ok(Self { calls, bulk, described, address: address.to_owned() })
     }
 }
 

@@ -22,6 +22,11 @@ pub(super) struct Rpc<'a> {
 impl<'a> Rpc<'a> {
     /// Begins one, named as in `shard.proto`.
     pub(super) fn begin(shard: &'a RemoteShard, method: &'static str, deadline: Deadline) -> Self {
+        // Whoever looks at the status page is nobody's request, and would be a trace each two seconds.
+        if Span::current().is_none() {
+            return Self { shard, method, deadline, span: Span::none() };
+        }
+        let (host, port) = trace_context::host_and_port(shard.address());
         let span = debug_span!(
             "shard",
             otel.name = format_args!("goma.shard.v1.Shard/{method}"),
@@ -30,6 +35,10 @@ impl<'a> Rpc<'a> {
             rpc.system = "grpc",
             rpc.service = "goma.shard.v1.Shard",
             rpc.method = method,
+            rpc.grpc.status_code = Empty,
+            server.address = host,
+            server.port = port,
+            "error.type" = Empty,
             goma.shard = shard.name(),
         );
         Self { shard, method, deadline, span }
@@ -64,9 +73,12 @@ impl<'a> Rpc<'a> {
             }
         };
         let answer = deadline.bound("no answer", call).instrument(span.clone()).await;
+        let code = answer.as_ref().err().map_or(tonic::Code::Ok, |error| error.code.grpc());
         told.code = answer.as_ref().err().map_or("OK", |error| error.code.name());
+        span.record("rpc.grpc.status_code", code as i32);
         if answer.is_err() {
             span.record("otel.status_code", "ERROR");
+            span.record("error.type", told.code);
         }
         answer.map_err(|error| error.context(format_args!("shard {}: {method}", shard.name())))
     }

@@ -8,8 +8,9 @@ use tracing::{Span, debug_span, info_span};
 
 use super::{End, Ended, Kind};
 
-/// Begins with the head of a request, in the trace that it tells of if it does.
-pub(crate) fn of(kind: Kind, headers: &HeaderMap) -> Span {
+/// Begins with the head of a request, in the trace that it tells of if it does. The scheme is that of the
+/// connection on which it came, behind a balancer that of the balancer's.
+pub(crate) fn of(kind: Kind, scheme: &'static str, headers: &HeaderMap) -> Span {
     let route = match kind {
         Kind::Exec => "/cxx-compiler-service/e",
         Kind::Store => "/cxx-compiler-service/s",
@@ -24,6 +25,9 @@ pub(crate) fn of(kind: Kind, headers: &HeaderMap) -> Span {
         otel.status_description = Empty,
         http.request.method = "POST",
         http.route = route,
+        url.path = route,
+        url.scheme = scheme,
+        "error.type" = Empty,
         http.request.body.size = Empty,
         http.response.status_code = Empty,
         http.response.body.size = Empty,
@@ -91,6 +95,7 @@ pub(crate) fn end<B>(span: &Span, ended: &Ended, response: &Response<B>) -> bool
     let has_failed = response.status().is_server_error() || matches!(told.end, End::Failed(_));
     if has_failed {
         span.record("otel.status_code", "ERROR");
+        span.record("error.type", response.status().as_str());
         span.record("otel.status_description", told.end.why().unwrap_or("no answer"));
     }
     has_failed

@@ -7,15 +7,19 @@
 
 use std::path::{Path, PathBuf};
 
+use goma_proto::bytestream::ReadRequest;
+use goma_proto::bytestream::byte_stream_client::ByteStreamClient;
 use goma_proto::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
 use goma_proto::reapi::{BatchReadBlobsRequest, Digest};
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 
 use super::command::Percent;
 use crate::error::{Error, Result};
 
-/// Blobs in one call; the answers name errors only.
+/// Blobs in one call, and bytes that they would be, were they there: a backend looks at what is asked for.
 const BATCH: usize = 500;
+const BATCH_BYTES: i64 = 2 << 20;
 
 /// Deletes so many percent of the blobs in a store's directory, one at least if there is any.
 ///
@@ -36,17 +40,46 @@ pub(super) fn lose(store: &Path, percent: Percent) -> Result<Vec<Digest>> {
 /// # Errors
 /// When it cannot be asked.
 pub(super) async fn tell(backend: Channel, instance: &str, lost: Vec<Digest>) -> Result<()> {
-    let mut cas = ContentAddressableStorageClient::new(backend).max_decoding_message_size(64 << 20);
-    for digests in lost.chunks(BATCH) {
+    let failed = |status: Status| Error::member("backend", status.message());
+    let (large, small): (Vec<_>, Vec<_>) =
+        lost.into_iter().partition(|digest| digest.size_bytes > BATCH_BYTES);
+    let mut cas =
+        ContentAddressableStorageClient::new(backend.clone()).max_decoding_message_size(64 << 20);
+    for digests in batches(&small) {
         let request = BatchReadBlobsRequest {
             instance_name: instance.to_owned(),
             digests: digests.to_vec(),
             ..Default::default()
         };
-        let read = cas.batch_read_blobs(request).await;
-        read.map_err(|status| Error::member("backend", status.message()))?;
+        cas.batch_read_blobs(request).await.map_err(failed)?;
+    }
+    let mut bytes = ByteStreamClient::new(backend);
+    for Digest { hash, size_bytes } in large {
+        let resource_name = format!("{instance}/blobs/{hash}/{size_bytes}");
+        match bytes.read(ReadRequest { resource_name, read_limit: 1, ..Default::default() }).await {
+            // That it is gone is what it was to find out.
+            Ok(_) => {}
+            Err(status) if status.code() == Code::NotFound => {}
+            Err(status) => return Err(failed(status)),
+        }
     }
     Ok(())
+}
+
+/// As many in one call as it may have, in their order.
+fn batches(digests: &[Digest]) -> Vec<&[Digest]> {
+    let (mut batches, mut rest) = (Vec::new(), digests);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fit = rest.iter().take(BATCH).take_while(|digest| {
+            bytes += digest.size_bytes;
+            bytes <= BATCH_BYTES
+        });
+        let (batch, others) = rest.split_at(fit.count().max(1));
+        batches.push(batch);
+        rest = others;
+    }
+    batches
 }
 
 fn share(count: usize, percent: Percent) -> usize {
@@ -79,6 +112,16 @@ fn digest(file: &Path) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_batch_is_beyond_what_a_call_may_have() {
+        let of = |size_bytes| Digest { hash: String::new(), size_bytes };
+        let sizes =
+            |digests: &[Digest]| batches(digests).iter().map(|b| b.len()).collect::<Vec<_>>();
+        assert_eq!(sizes(&[]), [0; 0]);
+        assert_eq!(sizes(&[of(1 << 20), of(1 << 20), of(1), of(BATCH_BYTES), of(5)]), [2, 1, 1, 1]);
+        assert_eq!(sizes(&vec![of(1); 2 * BATCH + 1]), [BATCH, BATCH, 1]);
+    }
 
     #[test]
     fn as_many_files_go_as_are_told() {

@@ -8,6 +8,12 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
+    MetricsService, MetricsServiceServer,
+};
+use opentelemetry_proto::tonic::collector::metrics::v1::{
+    ExportMetricsServiceRequest, ExportMetricsServiceResponse,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
@@ -15,12 +21,13 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode as SpanStatus;
 use prost::Message;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::Server;
+use tonic::transport::{Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// A span as it was received.
@@ -36,19 +43,48 @@ pub(crate) struct Received {
     pub(crate) attributes: HashMap<String, String>,
 }
 
-/// All spans so far.
+/// How often requests of one kind and end were counted, by whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted {
+    pub(crate) resource: HashMap<String, String>,
+    pub(crate) metric: String,
+    pub(crate) attributes: HashMap<String, String>,
+    pub(crate) count: u64,
+}
+
+/// All spans so far, and all points of histograms.
 #[derive(Clone, Default)]
-pub(crate) struct Receiver(Arc<Mutex<Vec<Received>>>);
+pub(crate) struct Receiver {
+    spans: Arc<Mutex<Vec<Received>>>,
+    counted: Arc<Mutex<Vec<Counted>>>,
+}
 
 impl Receiver {
-    /// Listens on a port of its own.
+    /// Listens on a port of its own, in the clear.
     pub(crate) async fn start() -> (Self, SocketAddr) {
+        Self::serve(Server::builder(), None).await
+    }
+
+    /// The same over TLS, for those who show this key.
+    pub(crate) async fn start_tls(tls: ServerTlsConfig, key: &'static str) -> (Self, SocketAddr) {
+        let server = Server::builder().tls_config(tls).expect("certificates");
+        Self::serve(server, Some(key)).await
+    }
+
+    async fn serve(mut server: Server, key: Option<&'static str>) -> (Self, SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let receiver = Self::default();
-        let service = TraceServiceServer::new(receiver.clone());
-        let incoming = TcpListenerStream::new(listener);
-        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        let look = move |request: Request<()>| match key {
+            Some(key) if request.metadata().get("x-api-key").is_none_or(|shown| shown != key) => {
+                Err(Status::unauthenticated("no key"))
+            }
+            _ => Ok(request),
+        };
+        let server = server
+            .add_service(TraceServiceServer::with_interceptor(receiver.clone(), look))
+            .add_service(MetricsServiceServer::with_interceptor(receiver.clone(), look));
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         (receiver, address)
     }
 
@@ -72,13 +108,17 @@ impl Receiver {
     }
 
     pub(crate) fn spans(&self) -> Vec<Received> {
-        self.0.lock().expect("no panic").clone()
+        self.spans.lock().expect("no panic").clone()
+    }
+
+    pub(crate) fn counted(&self) -> Vec<Counted> {
+        self.counted.lock().expect("no panic").clone()
     }
 }
 
 impl Receiver {
     fn keep(&self, request: ExportTraceServiceRequest) {
-        let mut spans = self.0.lock().expect("no panic");
+        let mut spans = self.spans.lock().expect("no panic");
         for resource in request.resource_spans {
             let of = attributes(&resource.resource.unwrap_or_default().attributes);
             let service = of.get("service.name").cloned().unwrap_or_default();
@@ -108,6 +148,29 @@ impl TraceService for Receiver {
     ) -> Result<Response<ExportTraceServiceResponse>, Status> {
         self.keep(request.into_inner());
         Ok(Response::new(ExportTraceServiceResponse::default()))
+    }
+}
+
+#[tonic::async_trait]
+impl MetricsService for Receiver {
+    async fn export(
+        &self,
+        request: Request<ExportMetricsServiceRequest>,
+    ) -> Result<Response<ExportMetricsServiceResponse>, Status> {
+        let mut counted = self.counted.lock().expect("no panic");
+        for told in request.into_inner().resource_metrics {
+            let resource = attributes(&told.resource.unwrap_or_default().attributes);
+            for metric in told.scope_metrics.into_iter().flat_map(|scope| scope.metrics) {
+                let Some(Data::Histogram(histogram)) = metric.data else { continue };
+                counted.extend(histogram.data_points.into_iter().map(|point| Counted {
+                    resource: resource.clone(),
+                    metric: metric.name.clone(),
+                    attributes: attributes(&point.attributes),
+                    count: point.count,
+                }));
+            }
+        }
+        Ok(Response::new(ExportMetricsServiceResponse::default()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::Stream;
 use goma_common::cancel_only::CancelOnly;
 use goma_common::drain::Drain;
-use goma_common::telemetry::trace_context;
+use goma_common::telemetry::ServedCalls;
 use goma_proto::bytestream::byte_stream_server::ByteStreamServer;
 use goma_proto::longrunning::operations_server::OperationsServer;
 use goma_proto::reapi::action_cache_server::ActionCacheServer;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic::transport::server::{Connected, Router};
+use tower::layer::util::{Identity, Stack};
 
 use super::action_cache::ActionCache;
 use super::bytestream_service::ByteStream;
@@ -109,7 +110,7 @@ impl Backend {
         closed.cancelled().await;
     }
 
-    fn router(&self) -> Router {
+    fn router(&self) -> Router<Stack<ServedCalls, Identity>> {
         let store = || Arc::clone(&self.store);
         let cas = ContentAddressableStorageServer::new(Cas { store: store() });
         let bytes = ByteStreamServer::new(ByteStream { store: store() });
@@ -123,7 +124,7 @@ impl Backend {
             .initial_connection_window_size(8 << 20)
             .max_concurrent_streams(1000)
             .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
-            .trace_fn(trace_context::of_call)
+            .layer(ServedCalls)
             .add_service(CapabilitiesServer::new(Capabilities))
             .add_service(cas.max_decoding_message_size(MAX_MESSAGE))
             .add_service(bytes.max_decoding_message_size(MAX_MESSAGE))

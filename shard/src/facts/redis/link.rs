@@ -29,7 +29,14 @@ const RESPONSE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 4;
 
 /// The store at the other end.
-pub(super) enum Link {
+pub(super) struct Link {
+    store: Store,
+    /// Of one, or of one node of a cluster; without what else its URL may hold.
+    address: String,
+}
+
+/// How it is reached.
+enum Store {
     Single { pool: deadpool_redis::Pool, shared: Mutex<Option<MultiplexedConnection>> },
     Cluster { pool: cluster::Pool, shared: Mutex<Option<ClusterConnection>> },
 }
@@ -58,12 +65,14 @@ impl Link {
             })
             .collect();
         let mut nodes = nodes?;
+        let address = nodes.first().map(|node| node.addr().to_string()).unwrap_or_default();
         if nodes.len() > 1 || config.cluster {
             let manager =
                 cluster::Manager::new(nodes, false).map_err(|e| invalid(e.to_string()))?;
             let pool = cluster::Pool::builder(manager).max_size(CONNECTIONS).build();
             let pool = pool.map_err(|error| invalid(error.to_string()))?;
-            return Ok(Self::Cluster { pool, shared: Mutex::default() });
+            let store = Store::Cluster { pool, shared: Mutex::default() };
+            return Ok(Self { store, address });
         }
         let Some(node) = nodes.pop() else { return Err(invalid("name one".to_owned())) };
         let connection = AsyncConnectionConfig::new()
@@ -73,7 +82,8 @@ impl Link {
         let manager = manager.map_err(|error| invalid(error.to_string()))?;
         let pool = deadpool_redis::Pool::builder(manager).max_size(CONNECTIONS).build();
         let pool = pool.map_err(|error| invalid(error.to_string()))?;
-        Ok(Self::Single { pool, shared: Mutex::default() })
+        let store = Store::Single { pool, shared: Mutex::default() };
+        Ok(Self { store, address })
     }
 
     /// The values, in order. In a cluster the client splits the keys by node.
@@ -82,7 +92,7 @@ impl Link {
             return Ok(Vec::new());
         }
         let count = keys.len();
-        told("MGET", count, self.query(cmd("MGET").arg(keys))).await
+        told(&self.address, "MGET", count, self.query(cmd("MGET").arg(keys))).await
     }
 
     /// Sets all pairs for so long.
@@ -92,19 +102,19 @@ impl Link {
             set.arg(key).arg(value).arg("EX").arg(life.as_secs().max(1));
             set
         });
-        match self {
-            Self::Single { .. } => {
+        match &self.store {
+            Store::Single { .. } => {
                 let mut pipeline = Pipeline::with_capacity(pairs.len());
                 for set in sets {
                     pipeline.add_command(set).ignore();
                 }
-                told("SET", pairs.len(), self.pipeline(&pipeline)).await
+                told(&self.address, "SET", pairs.len(), self.pipeline(&pipeline)).await
             }
             // All are on their way before the first is answered.
-            Self::Cluster { .. } => {
+            Store::Cluster { .. } => {
                 let sets: Vec<Cmd> = sets.collect();
                 let set = try_join_all(sets.iter().map(|set| self.query::<()>(set)));
-                told("SET", pairs.len(), set).await.map(drop)
+                told(&self.address, "SET", pairs.len(), set).await.map(drop)
             }
         }
     }
@@ -122,15 +132,17 @@ impl Link {
             return Ok(());
         }
         let count = keys.len();
-        told("UNLINK", count, self.query::<i64>(cmd("UNLINK").arg(keys))).await.map(drop)
+        told(&self.address, "UNLINK", count, self.query::<i64>(cmd("UNLINK").arg(keys)))
+            .await
+            .map(drop)
     }
 
     async fn query<T: FromRedisValue>(&self, command: &Cmd) -> Result<T> {
-        let answer = match self {
-            Self::Single { pool, shared } => {
+        let answer = match &self.store {
+            Store::Single { pool, shared } => {
                 command.query_async(&mut single(pool, shared).await?).await
             }
-            Self::Cluster { pool, shared } => {
+            Store::Cluster { pool, shared } => {
                 command.query_async(&mut clustered(pool, shared).await?).await
             }
         };
@@ -138,9 +150,9 @@ impl Link {
     }
 
     async fn pipeline(&self, pipeline: &Pipeline) -> Result<()> {
-        let answer = match self {
-            Self::Single { pool, shared } => run(pipeline, single(pool, shared).await?).await,
-            Self::Cluster { pool, shared } => run(pipeline, clustered(pool, shared).await?).await,
+        let answer = match &self.store {
+            Store::Single { pool, shared } => run(pipeline, single(pool, shared).await?).await,
+            Store::Cluster { pool, shared } => run(pipeline, clustered(pool, shared).await?).await,
         };
         self.checked(answer)
     }
@@ -148,9 +160,9 @@ impl Link {
     /// After a failure the pool is asked for a connection that lives.
     fn checked<T>(&self, answer: redis::RedisResult<T>) -> Result<T> {
         answer.map_err(|error| {
-            match self {
-                Self::Single { shared, .. } => drop(take(shared)),
-                Self::Cluster { shared, .. } => drop(take(shared)),
+            match &self.store {
+                Store::Single { shared, .. } => drop(take(shared)),
+                Store::Cluster { shared, .. } => drop(take(shared)),
             }
             failed(&error)
         })

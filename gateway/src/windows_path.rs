@@ -3,7 +3,7 @@
 //! `C:\src\a.cc` is `/windows/c/src/a.cc`: each drive is a directory, and all drives have one that
 //! holds them, so that what lies on two of them can lie in one input root.
 
-use crate::paths::{AbsPath, BadPath, Walked};
+use crate::paths::{AbsPath, BadPath, Walked, is_too_long};
 
 /// The directory of the drives.
 pub(crate) const DRIVES: &str = "/windows";
@@ -23,6 +23,9 @@ impl WindowsDir {
     /// # Errors
     /// What is wrong with it as such.
     pub(crate) fn parse(text: &str) -> Result<Self, BadPath> {
+        if is_too_long(text, DRIVES.len(), 2) {
+            return Err(BadPath::TooLong);
+        }
         let Some((drive, below)) = of_drive(text)? else { return Err(BadPath::NotAbsolute) };
         let root = AbsPath::parse(&format!("{DRIVES}/{drive}"))?;
         let path = root.walk(&below_drive(&below, 0)?)?.path;
@@ -46,6 +49,11 @@ impl WindowsDir {
     fn placed(&self, name: &str) -> Result<String, BadPath> {
         if name.is_empty() {
             return Err(BadPath::Malformed);
+        }
+        // With the way that leads over the drives before it.
+        let ups = self.depth() + 3;
+        if is_too_long(name, 3 * ups, ups) {
+            return Err(BadPath::TooLong);
         }
         if let Some((drive, below)) = of_drive(name)? {
             return Ok(format!("{DRIVES}/{drive}/{}", below_drive(&below, 0)?));
@@ -176,6 +184,8 @@ mod tests {
         leads("\\\\server\\share\\x.h", Err(BadPath::OnShare), "");
         leads("\\\\?\\C:\\x.h", Err(BadPath::OnShare), "");
         leads("x.h:stream", Err(BadPath::Malformed), "");
+        leads(&"d\\".repeat(400_000), Err(BadPath::TooLong), "");
+        leads(&format!("D:\\{}", "d".repeat(5000)), Err(BadPath::TooLong), "");
         leads("", Err(BadPath::Malformed), "");
         assert_eq!(WindowsDir::parse("src"), Err(BadPath::NotAbsolute));
         assert_eq!(WindowsDir::parse("/home/u"), Err(BadPath::NotAbsolute));

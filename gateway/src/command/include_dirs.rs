@@ -1,5 +1,7 @@
 //! The directories in which a compiler looks for headers, in its order.
 
+use std::collections::HashSet;
+
 use super::flag_table::FlagTable;
 use super::flags::Meaning;
 use super::tokens::Token;
@@ -21,6 +23,11 @@ pub(super) fn separator(name: &str) -> char {
     if CL_VARIABLES.contains(&name) { ';' } else { ':' }
 }
 
+/// The directories of a list.
+pub(crate) fn each_of<'a>(name: &str, list: &'a str) -> impl Iterator<Item = &'a str> {
+    list.split(separator(name))
+}
+
 /// A list of directories with each of them as `of` makes it; empty ones stay.
 pub(crate) fn of_each(name: &str, list: &str, of: impl Fn(&str) -> String) -> String {
     let separator = separator(name);
@@ -32,7 +39,7 @@ pub(crate) fn of_each(name: &str, list: &str, of: impl Fn(&str) -> String) -> St
 ///
 /// The order of GCC 12 and Clang 14: `-iquote`, `-I`, `CPATH`, `-isystem`, the language's variable,
 /// the compiler's own, `-idirafter`. A directory that an unknown flag names comes first, since it
-/// may be searched first.
+/// may be searched first. Of equal ones of a kind the first counts.
 pub(crate) fn include_dirs(
     flags: &FlagTable,
     tokens: &[Token],
@@ -57,9 +64,21 @@ pub(crate) fn include_dirs(
         dirs.system.extend(builtin.iter().filter(|dir| !skipped(dir)).cloned());
     }
     dirs.system.append(&mut dirs.after);
+    for kind in [&mut dirs.unknown, &mut dirs.quote, &mut dirs.bracket, &mut dirs.system] {
+        dedup(kind);
+    }
     // A directory that is a system one too is searched as such.
-    dirs.bracket.retain(|dir| !dirs.system.contains(dir));
+    let system: HashSet<&String> = dirs.system.iter().collect();
+    dirs.bracket.retain(|dir| !system.contains(dir));
     [dirs.unknown, dirs.quote, dirs.bracket, dirs.system].concat()
+}
+
+/// Leaves the first of equal ones.
+pub(super) fn dedup(dirs: &mut Vec<String>) {
+    let mut known = HashSet::with_capacity(dirs.len());
+    let first: Vec<bool> = dirs.iter().map(|dir| known.insert(dir.as_str())).collect();
+    let mut first = first.into_iter();
+    dirs.retain(|_| first.next().unwrap_or(true));
 }
 
 #[derive(Default)]
@@ -128,6 +147,15 @@ mod tests {
             check(line, &env),
             "/q /a /wp b /env /sys /cxx /gcc /usr/include/c++/12 /usr/include /after"
         );
+    }
+
+    #[test]
+    fn the_first_of_equal_ones_counts() {
+        let line = "-I/b -I/a -I/b -isystem /s -isystem /t -isystem /s -I/t -iquote /q -iquote /q";
+        let system = "/gcc /usr/include/c++/12 /usr/include";
+        assert_eq!(check(line, &[("CPATH", "/a")]), format!("/q /b /a /s /t {system}"));
+        let many = "-isystem /usr/include ".repeat(45_000) + &"-I/usr/include ".repeat(45_000);
+        assert_eq!(check(&many, &[]), "/usr/include /gcc /usr/include/c++/12");
     }
 
     #[test]

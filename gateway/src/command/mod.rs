@@ -30,7 +30,7 @@ mod unknown;
 pub(crate) use dependency_file::dependency_file;
 pub(crate) use family::{Family, flags_variable};
 pub(crate) use flags::Meaning;
-pub(crate) use include_dirs::{include_dirs, is_list, of_each};
+pub(crate) use include_dirs::{each_of, include_dirs, is_list, of_each};
 pub(crate) use language::is_cxx;
 pub(crate) use make_rules::{broken_into_lines, escaped_for_make};
 pub(crate) use output_dirs::output_dirs;

@@ -5,9 +5,10 @@ use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
 use super::fields::{
-    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, outputs,
-    path, sha256, tool_files,
+    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, named,
+    outputs, path, sha256, tool_files,
 };
+use super::system;
 use super::windows::{self, Windows};
 use crate::command::{self, Family, Flags, Reading, Token};
 use crate::identity::Caller;
@@ -240,6 +241,8 @@ impl Job {
         if let Some(dir) = windows {
             windows::translate(&mut job, &told_cwd, dir)?;
         }
+        named(&job.cwd, &job.reading, &job.tokens, &job.env)?;
+        system::within_bounds(&job)?;
         Ok(job)
     }
 }

@@ -27,8 +27,7 @@ impl WindowsDir {
             return Err(BadPath::TooLong);
         }
         let Some((drive, below)) = of_drive(text)? else { return Err(BadPath::NotAbsolute) };
-        let root = AbsPath::parse(&format!("{DRIVES}/{drive}"))?;
-        let path = root.walk(&below_drive(&below, 0)?)?.path;
+        let path = AbsPath::parse(&format!("{DRIVES}/{drive}/{}", below_drive(&below, 0)?))?;
         Ok(Self { drive, path })
     }
 
@@ -65,14 +64,15 @@ impl WindowsDir {
         }
     }
 
-    /// A name as a compile that runs here finds it, wherever `/windows` is: relative to this.
+    /// A name as a compile that runs here finds it, wherever `/windows` is: relative to this. A slash at
+    /// its end stays, which tells a directory for outputs from a file.
     ///
     /// # Errors
     /// What is wrong with the name.
     pub(crate) fn way(&self, name: &str) -> Result<String, BadPath> {
         let placed = self.placed(name)?;
         Ok(match placed.strip_prefix(DRIVES).and_then(|rest| rest.strip_prefix('/')) {
-            Some(of_drive) => format!("{}{}", self.to_drives(), of_drive.trim_end_matches('/')),
+            Some(of_drive) => format!("{}{}", self.to_drives(), of_drive),
             None => placed,
         })
     }
@@ -140,8 +140,7 @@ fn below_drive(name: &str, depth: usize) -> Result<String, BadPath> {
             _ => depth += 1,
         }
     }
-    // A drive itself is a directory.
-    Ok(if name.is_empty() { ".".to_owned() } else { name.to_owned() })
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
@@ -170,9 +169,9 @@ mod tests {
         leads("..\\..\\x.h", Ok("/windows/c/x.h"), "../../x.h");
         leads("C:\\src\\a.cc", Ok("/windows/c/src/a.cc"), "../../../c/src/a.cc");
         leads("c:/src/../a.cc", Ok("/windows/c/a.cc"), "../../../c/src/../a.cc");
-        leads("D:\\VS\\include\\", Ok("/windows/d/VS/include"), "../../../d/VS/include");
+        leads("D:\\VS\\include\\", Ok("/windows/d/VS/include"), "../../../d/VS/include/");
         leads("\\VS\\x.h", Ok("/windows/c/VS/x.h"), "../../../c/VS/x.h");
-        leads("E:\\", Ok("/windows/e"), "../../../e/.");
+        leads("E:\\", Ok("/windows/e"), "../../../e/");
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub(crate) fn include_dirs(
             value.split(separator(name)).filter(|dir| !dir.is_empty()).map(ToOwned::to_owned),
         );
     }
+    dirs.in_sysroot();
     if !dirs.no_builtin {
         let skipped = |dir: &&String| dirs.no_cxx && dir.contains("/c++/");
         dirs.system.extend(builtin.iter().filter(|dir| !skipped(dir)).cloned());
@@ -90,9 +91,26 @@ struct Dirs {
     after: Vec<String>,
     no_builtin: bool,
     no_cxx: bool,
+    /// That for headers wins over the one for all.
+    sysroot: Option<String>,
+    headers_sysroot: Option<String>,
 }
 
 impl Dirs {
+    /// `-I=/x` is in the sysroot where one is named.
+    fn in_sysroot(&mut self) {
+        let Some(sysroot) = self.headers_sysroot.as_ref().or(self.sysroot.as_ref()) else { return };
+        for dir in [&mut self.quote, &mut self.bracket, &mut self.system, &mut self.after]
+            .into_iter()
+            .flatten()
+        {
+            if let Some(below) = dir.strip_prefix('=') {
+                *dir =
+                    format!("{}/{}", sysroot.trim_end_matches('/'), below.trim_start_matches('/'));
+            }
+        }
+    }
+
     fn read(&mut self, flags: &FlagTable, tokens: &[Token]) {
         for token in tokens {
             if let Some((_, inner)) = token.handed_on(flags) {
@@ -106,6 +124,8 @@ impl Dirs {
                 Token::Flag { meaning: Meaning::NoStdInc, .. } => self.no_builtin = true,
                 Token::Flag { meaning: Meaning::NoStdIncxx, .. } => self.no_cxx = true,
                 Token::Flag { flag, value: Some(dir), .. } => match flag.as_str() {
+                    "--sysroot=" | "--sysroot" => self.sysroot = Some(dir.clone()),
+                    "-isysroot" => self.headers_sysroot = Some(dir.clone()),
                     "-iquote" => self.quote.push(dir.clone()),
                     "-I" | "/I" | "--include-directory" | "--include-directory=" => {
                         self.bracket.push(dir.clone());
@@ -172,6 +192,17 @@ mod tests {
         let flags = Flags::default().reading(Family::ClangCl);
         let dirs = include_dirs(flags.table(), &flags.parse(&args), &env, &builtin);
         assert_eq!(dirs.join(" "), "/a /c /clang/include /sdk /x /vc /um");
+    }
+
+    #[test]
+    fn a_directory_in_the_sysroot_is_found_there() {
+        let builtin = "/gcc /usr/include/c++/12 /usr/include";
+        let line = "--sysroot=/ -I=/usr/x -isystem =/usr/y";
+        assert_eq!(check(line, &[]), format!("/usr/x /usr/y {builtin}"));
+        let line = "-I=/x -isysroot /usr --sysroot=../s";
+        assert_eq!(check(line, &[]), format!("/usr/x {builtin}"));
+        // Without one it is a name.
+        assert_eq!(check("-I=/usr/x", &[]), format!("=/usr/x {builtin}"));
     }
 
     #[test]

@@ -38,6 +38,6 @@ pub use reading::Flags;
 pub(crate) use reading::Reading;
 pub(crate) use recorded::recording_flag;
 pub(crate) use relocatable::{Relocation, relocation};
-pub(crate) use tokens::{Token, for_front_end, render};
+pub(crate) use tokens::{LLVM, Token, for_front_end, render};
 pub(crate) use undoable::undoable;
 pub(crate) use unknown::note_unknown;

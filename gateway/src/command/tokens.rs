@@ -51,6 +51,8 @@ impl Token {
     fn glued(&self) -> impl Iterator<Item = &str> {
         let arg = match self {
             Self::Unknown(arg) => arg,
+            // A flag of a program that is none of ours.
+            Self::Flag { flag, value: Some(value), .. } if flag == LLVM => value,
             Self::Flag { flag, value: None, .. } if !flag.starts_with("-Wl,") => flag,
             _ => "",
         };
@@ -104,6 +106,8 @@ impl Token {
 }
 
 const CLANG: &str = "/clang:";
+/// The flag whose value is one of clang's back end.
+pub(crate) const LLVM: &str = "-mllvm";
 
 /// A flag that clang-cl does not know, for the part of clang that compiles.
 pub(crate) fn for_front_end(flag: String) -> [String; 2] {

@@ -64,6 +64,7 @@ impl Commands<'_> {
                         let (from, to) = value.split_once('=').unwrap_or((value, ""));
                         format!("{}={to}", self.way(flag, from)?)
                     }
+                    _ if flag == line::LLVM => self.glued(value)?,
                     _ => value.clone(),
                 };
                 Ok(Token::Flag {
@@ -159,6 +160,7 @@ mod tests {
             &format!("{MAPS} -fsanitize-ignorelist=../x.txt /winsysroot @c/s /c a.cc"),
         );
         check("/unheard:C:\\x\\y /c a.cc", &format!("{MAPS} /unheard:@c/x/y /c a.cc"));
+        check("-mllvm -x=C:\\y /c a.cc", &format!("{MAPS} -mllvm -x=@c/y /c a.cc"));
         check("-unheard=C:/x,..\\y /c a.cc", &format!("{MAPS} -unheard=@c/x,..\\y /c a.cc"));
     }
 

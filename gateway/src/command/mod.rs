@@ -39,5 +39,5 @@ pub(crate) use reading::Reading;
 pub(crate) use recorded::recording_flag;
 pub(crate) use relocatable::{Relocation, relocation};
 pub(crate) use tokens::{LLVM, Token, for_front_end, render};
-pub(crate) use undoable::undoable;
+pub(crate) use undoable::{undoable, unread};
 pub(crate) use unknown::note_unknown;

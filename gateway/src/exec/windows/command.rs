@@ -49,9 +49,6 @@ impl Commands<'_> {
             return Ok(Token::plain(format!("{to}{}", line::render(&inner?).concat())));
         }
         match token {
-            Token::Operand(name) if name.starts_with('@') => impossible(format!(
-                "the client did not tell what {name} holds, which a Linux worker would read otherwise"
-            )),
             Token::Operand(name) => Ok(Token::Operand(self.way("source", name)?)),
             Token::Flag { flag, meaning: Meaning::Absolute, .. } => impossible(format!(
                 "with {flag} the result would hold a path of the worker, which no Windows client knows"

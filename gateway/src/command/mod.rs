@@ -36,7 +36,7 @@ pub(crate) use make_rules::{broken_into_lines, escaped_for_make};
 pub(crate) use output_dirs::output_dirs;
 pub use reading::Flags;
 pub(crate) use reading::Reading;
-pub(crate) use recorded::recording_flag;
+pub(crate) use recorded::{recording_flag, records_flags};
 pub(crate) use relocatable::{Relocation, relocation};
 pub(crate) use tokens::{LLVM, Token, for_front_end, render};
 pub(crate) use undoable::{undoable, unread};

@@ -34,10 +34,14 @@ impl Commands<'_> {
                 self.token(token)?
             });
         }
-        let placed = line::render(&placed);
+        let placed_tokens = placed;
+        let placed = line::render(&placed_tokens);
         let include = self.variables();
         let ways = placed.iter().chain(args.iter()).chain(include.iter().map(|(_, dirs)| dirs));
         let drives = self.drives(ways);
+        if !drives.is_empty() {
+            self.no_other_map(&placed_tokens)?;
+        }
         args.extend(drives.iter().flat_map(|drive| self.maps(*drive)));
         args.extend(placed);
         Ok(args)
@@ -46,7 +50,7 @@ impl Commands<'_> {
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
         if let Some((to, inner)) = token.handed_on(self.job.reading.table()) {
             let inner: Result<Vec<_>, _> = inner.iter().map(|token| self.token(token)).collect();
-            return Ok(Token::plain(format!("{to}{}", line::render(&inner?).concat())));
+            return Ok(Token::plain(format!("{to}{}", line::render(&inner?).join(","))));
         }
         match token {
             Token::Operand(name) => Ok(Token::Operand(self.way("source", name)?)),
@@ -74,6 +78,27 @@ impl Commands<'_> {
             Token::Flag { flag, .. } => Ok(Token::plain(self.glued(flag)?)),
             Token::Unknown(arg) => Ok(Token::Unknown(self.glued(arg)?)),
         }
+    }
+
+    /// A map of the client's own for what our maps are for too: clang-cl reads ours last, since they are
+    /// for its front end, and one that fits the way to the drives fits what has a drive.
+    fn no_other_map(&self, tokens: &[Token]) -> Result<(), Refusal> {
+        let to_drives = self.dir.to_drives();
+        for (at, token) in tokens.iter().enumerate() {
+            let Token::Flag { flag, value: Some(value), meaning: Meaning::Remap, .. } = token
+            else {
+                continue;
+            };
+            let handed = at.checked_sub(1).is_some_and(|at| is_flag(&tokens[at], "-Xclang"));
+            let left = value.split('=').next().unwrap_or_default();
+            if to_drives.starts_with(left) || !handed && left.starts_with(&to_drives) {
+                return impossible(format!(
+                    "{flag}{value} is read together with the maps of drives: put -Xclang before one for \
+                     an absolute name"
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn way(&self, what: &str, name: &str) -> Result<String, Refusal> {
@@ -106,9 +131,11 @@ impl Commands<'_> {
 
 /// `-Xclang -fdebug-compilation-dir -Xclang`: what follows is told, and no path that is walked.
 fn is_told(before: &[Token]) -> bool {
-    let flag =
-        |token: &Token, spelling| matches!(token, Token::Flag { flag, .. } if flag == spelling);
-    flag(&before[0], "-fdebug-compilation-dir") && flag(&before[1], "-Xclang")
+    is_flag(&before[0], "-fdebug-compilation-dir") && is_flag(&before[1], "-Xclang")
+}
+
+fn is_flag(token: &Token, spelling: &str) -> bool {
+    matches!(token, Token::Flag { flag, .. } if flag == spelling)
 }
 
 #[cfg(test)]
@@ -173,6 +200,16 @@ mod tests {
     }
 
     #[test]
+    fn a_map_of_the_clients_own_keeps_its_slash() {
+        check(
+            "-Xclang -fdebug-prefix-map=C:\\src\\= /c a.cc",
+            &format!("{MAPS} -Xclang -fdebug-prefix-map=@c/src/= /c a.cc"),
+        );
+        check("-ffile-prefix-map=x\\=y /c a.cc", "-ffile-prefix-map=x/=y /c a.cc");
+        check("/clang:-Wp,-DX,-DY /c a.cc", "/clang:-Wp,-DX,-DY /c a.cc");
+    }
+
+    #[test]
     fn variables_are_those_of_compiles() {
         let env = ["Include=C:\\VS\\include;..\\sdk;", "Path=C:\\Windows", "LIB=D:\\lib", "X=1"];
         let job = parse(request("-fmsc-version=1916 /c a.cc", &[], &env)).expect("a job");
@@ -216,6 +253,14 @@ mod tests {
             ("-fmsc-version=1 /c @a.rsp", &[], &[], "@a.rsp"),
             ("-fmsc-version=1 /c a.cc", &[], &["INCLUDE=C:x"], "variable INCLUDE: \"C:x\""),
             ("-fmsc-version=1 /FC /c a.cc", &[], &[], "/FC"),
+            ("-fmsc-version=1 -v /c a.cc", &[], &[], "-v"),
+            ("-fmsc-version=1 -ffile-prefix-map=C:\\src=x /c a.cc", &[], &[], "put -Xclang before"),
+            (
+                "-fmsc-version=1 -ffile-prefix-map=..=x /IC:\\i /c a.cc",
+                &[],
+                &[],
+                "the maps of drives",
+            ),
             ("-fmsc-version=1 /c a.cc", &own[..], &[], "own headers"),
             ("-fmsc-version=1 /c a.cc", &["\\\\host\\x.h"], &[], "is on a share"),
         ] {

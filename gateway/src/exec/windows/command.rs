@@ -24,6 +24,7 @@ impl Commands<'_> {
         self.has_version()?;
         let mut args = self.target();
         args.extend(self.directories());
+        args.extend(self.object());
         args.extend(self.headers()?);
         let mut placed = Vec::with_capacity(tokens.len());
         for (at, token) in tokens.iter().enumerate() {
@@ -150,6 +151,7 @@ mod tests {
         let spec = request.command_spec.get_or_insert_default();
         spec.system_include_path.clear();
         spec.target = Some("x86_64-pc-windows-msvc".to_owned());
+        spec.version = Some("clang version 14.0.6".to_owned());
         request
     }
 
@@ -191,10 +193,23 @@ mod tests {
     #[test]
     fn debug_information_tells_the_clients_directory() {
         let dirs = "-fdebug-compilation-dir=C:\\src\\out -fcoverage-compilation-dir=C:\\src\\out";
-        check("/Z7 /c a.cc", &format!("{dirs} /Z7 /c a.cc"));
+        let object = "-Xclang -object-file-name=C:\\src\\out\\";
+        check("/Z7 /c a.cc", &format!("{dirs} {object}a.obj /Z7 /c a.cc"));
         check("/Z7 -ffile-compilation-dir=. /c a.cc", "/Z7 -ffile-compilation-dir=. /c a.cc");
         let half = "-fcoverage-compilation-dir=C:\\src\\out -fdebug-compilation-dir=. /Zi /c a.cc";
         check("-fdebug-compilation-dir=. /Zi /c a.cc", half);
+        for (line, placed, name) in [
+            ("/Z7 /c ..\\a.cc", "/Z7 /c ../a.cc", "C:\\src\\out\\a.obj"),
+            ("/Z7 /Fox\\b /c a.cc", "/Z7 /Fox/b /c a.cc", "C:\\src\\out\\x\\b.obj"),
+            ("/Z7 /Fox.d\\ /c a.b.cc", "/Z7 /Fox.d/ /c a.b.cc", "C:\\src\\out\\x.d\\a.b.obj"),
+            ("/Z7 -o b.o /c a.cc", "/Z7 -o b.o /c a.cc", "C:\\src\\out\\b.o"),
+            ("/Z7 /Foa.o /Fo /c a.cc", "/Z7 /Foa.o /Fo /c a.cc", "C:\\src\\out\\a.obj"),
+        ] {
+            check(line, &format!("{dirs} -Xclang -object-file-name={name} {placed}"));
+        }
+        let drive = "-Xclang -object-file-name=D:\\o\\a.obj -Xclang -fdebug-prefix-map=@d=D: -Xclang \
+                     -fmacro-prefix-map=@d=D:";
+        check("/Z7 /FoD:\\o\\ /c a.cc", &format!("{dirs} {drive} /Z7 /Fo@d/o/ /c a.cc"));
         let front_end = "-Xclang -fdebug-compilation-dir -Xclang C:\\x /c a.cc";
         check(front_end, front_end);
     }
@@ -229,6 +244,9 @@ mod tests {
         let job = parse(request("-fmsc-version=1916 /c a.cc", &["a.cc", own], &[])).expect("a job");
         let dir = "-resource-dir=../../../c/LLVM/lib/clang/14.0.6";
         assert!(job.args.contains(&dir.to_owned()), "{:?}", job.args);
+        let same = "c:/llvm/bin/../lib/clang/14.0.6/include/stdint.h";
+        let both = parse(request("-fmsc-version=1916 /c a.cc", &["a.cc", own, same], &[]));
+        assert!(both.is_ok(), "{both:?}");
         let mut request = request("-fmsc-version=1916 /c a.cc", &["a.cc"], &[]);
         request.command_spec.get_or_insert_default().cxx_system_include_path =
             vec!["C:\\LLVM\\lib\\clang\\14.0.6\\include".to_owned(), "D:\\VS\\include".to_owned()];

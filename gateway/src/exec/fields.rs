@@ -233,6 +233,9 @@ pub(super) fn tool_files(
         let name = spec.path.unwrap_or_default();
         let path = path("toolchain file", here.walk(&name), &name)?.path;
         let kind = match spec.symlink_path.filter(|target| !target.is_empty()) {
+            Some(target) if is_too_long(&target, 0, 0) => {
+                return too_long("target of a toolchain link", &target);
+            }
             Some(target) => ToolKind::Symlink { target },
             None => ToolKind::File {
                 hash: sha256("hash of a toolchain file", &spec.hash.unwrap_or_default())?,

@@ -188,6 +188,12 @@ async fn what_is_too_much_is_refused() {
         ("the same as an input", input(&in_and_out), 200, "longer than a path may be"),
         ("the same as an output", outputs(&[&in_and_out]), 200, "longer than a path may be"),
         ("the same as a root", rooted(&in_and_out), 200, "longer than a path may be"),
+        (
+            "the same as a link's target",
+            links(&[("/usr/bin/gcc", &in_and_out)]),
+            200,
+            "longer than a path may be",
+        ),
         ("the same on a drive", on_drive(&in_and_out), 200, "longer than a path may be"),
         ("ways in and out of long names", through, 200, "more directories than can be laid out"),
         ("deep names by the thousand", depths, 200, "more directories than can be laid out"),
@@ -216,6 +222,7 @@ async fn a_directory_named_by_the_thousand_is_searched_once() {
     let request = ExecReq { arg, ..inputs }.encode_to_vec();
     let reply = post(bench.program.port, "/e", &[], &request);
     let reply = tokio::time::timeout(Duration::from_secs(20), reply).await.expect("an answer");
-    assert_eq!(reply.status, 200, "{}", reply.text());
+    // It came as far as the compiler, which cannot be given so many words.
+    assert!(reply.text().contains("Execute"), "{}", reply.text());
     bench.is_unharmed().await;
 }

@@ -89,6 +89,7 @@ fn command_line_of(compiler: &str, text: &str) {
     let is_told = |dir: &String| builtin.contains(dir) || args.iter().any(|arg| arg.contains(dir));
     // Those of unknown flags are cleaned.
     let clean = !text.contains("//")
+        && !text.contains("sysroot")
         && !text.contains("/.")
         && !text.contains(
             "/
@@ -132,6 +133,9 @@ pub fn path(text: &str) {
     let Ok(dir) = AbsPath::parse(dir) else { return };
     is_clean(&dir);
     let walked = dir.walk(name);
+    if walked == Err(BadPath::TooLong) {
+        return;
+    }
     assert_eq!(
         walked.as_ref().map(|walked| walked.path.as_str()).ok(),
         plain_walk(&dir, name).as_deref()
@@ -152,8 +156,10 @@ pub fn path(text: &str) {
     assert_eq!(AbsPath::parse(path.as_str()).as_ref(), Ok(&path), "clean already");
 
     let relative = path.relative_to(&dir);
-    let back = dir.walk(&relative).expect("it leads somewhere");
-    assert_eq!(back.path, path, "{relative:?} from {dir}");
+    match dir.walk(&relative) {
+        Err(error) => assert_eq!(error, BadPath::TooLong, "{relative:?} leads somewhere"),
+        Ok(back) => assert_eq!(back.path, path, "{relative:?} from {dir}"),
+    }
     let common = path.common(&dir);
     assert_eq!(common, dir.common(&path));
     assert!(path.is_within(&common) && dir.is_within(&common));

@@ -12,7 +12,8 @@ pub(crate) struct AbsPath(String);
 pub(crate) struct Walked {
     /// Where it leads.
     pub(crate) path: AbsPath,
-    /// Directories that are entered and left again by a `..`.
+    /// Directories that are entered and left again by a `..`: of several in a row the deepest, which
+    /// holds the others up.
     pub(crate) through: Vec<AbsPath>,
 }
 
@@ -25,6 +26,8 @@ pub(crate) enum BadPath {
     AboveRoot,
     /// It is empty or holds a zero byte; on Windows, a colon.
     Malformed,
+    /// It has more bytes or parts than a path may.
+    TooLong,
     /// On Windows: it is relative to the current directory of a drive.
     InDriveDirectory,
     /// On Windows: it is on a share, or a device.
@@ -37,6 +40,7 @@ impl fmt::Display for BadPath {
             Self::NotAbsolute => "is not an absolute path",
             Self::AboveRoot => "leads above the root directory",
             Self::Malformed => "is empty or holds what no name can",
+            Self::TooLong => "is longer than a path may be",
             Self::InDriveDirectory => {
                 "is relative to the current directory of a drive: put a backslash behind the colon"
             }
@@ -47,6 +51,17 @@ impl fmt::Display for BadPath {
 
 /// What belongs to a machine's distribution rather than to a user. A worker has its own.
 const SYSTEM: [&str; 8] = ["usr", "lib", "lib32", "lib64", "libx32", "bin", "sbin", "etc"];
+
+/// Bytes of a path, and parts of it: what Linux lets a path be.
+const MAX_PATH: usize = 4096;
+const MAX_DEPTH: usize = 256;
+
+/// Whether a name is none for its length, with so many bytes and parts to be added to it.
+pub(crate) fn is_too_long(name: &str, more: usize, parts: usize) -> bool {
+    let (bytes, depth) = (name.len() + more, MAX_DEPTH.saturating_sub(parts));
+    // A name that is shorter than that has no more parts than it may.
+    bytes > MAX_PATH || name.len() >= depth && name.split(['/', '\\']).count() > depth
+}
 
 impl AbsPath {
     /// Cleans an absolute path.
@@ -62,6 +77,10 @@ impl AbsPath {
         if name.is_empty() || name.contains('\0') {
             return Err(BadPath::Malformed);
         }
+        // Before anything is made of it.
+        if is_too_long(name, 0, 0) {
+            return Err(BadPath::TooLong);
+        }
         let (start, below) = match name.strip_prefix('/') {
             Some(below) => ("", below),
             None => (self.prefix(), name.strip_prefix("./").unwrap_or(name)),
@@ -75,15 +94,20 @@ impl AbsPath {
             path.push_str(below);
             return Ok(Walked { path: Self(path), through });
         }
+        let mut leaving = false;
         for part in below.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
                     let Some(at) = path.rfind('/') else { return Err(BadPath::AboveRoot) };
-                    let entered = path[..at].to_owned();
-                    through.push(Self(std::mem::replace(&mut path, entered)));
+                    if !leaving {
+                        through.push(Self(path.clone()));
+                    }
+                    path.truncate(at);
+                    leaving = true;
                 }
                 part => {
+                    leaving = false;
                     path.push('/');
                     path.push_str(part);
                 }
@@ -189,7 +213,9 @@ mod tests {
         let cwd = path("/home/u/src/");
         let walked = cwd.walk("./inc/x/../../lib//a.h").expect("walks");
         assert_eq!(walked.path, path("/home/u/src/lib/a.h"));
-        assert_eq!(walked.through, [path("/home/u/src/inc/x"), path("/home/u/src/inc")]);
+        assert_eq!(walked.through, [path("/home/u/src/inc/x")]);
+        let twice = cwd.walk("a/b/../../c/../d").expect("walks");
+        assert_eq!(twice.through, [path("/home/u/src/a/b"), path("/home/u/src/c")]);
         let up = cwd.walk("../a.h").expect("walks");
         assert_eq!((up.path, up.through), (path("/home/u/a.h"), vec![]));
         assert_eq!(cwd.walk("/usr/include").expect("walks").path, path("/usr/include"));
@@ -200,6 +226,23 @@ mod tests {
         assert_eq!(cwd.walk("../../../../x"), Err(BadPath::AboveRoot));
         assert_eq!(cwd.walk(""), Err(BadPath::Malformed));
         assert_eq!(AbsPath::parse("a/b"), Err(BadPath::NotAbsolute));
+    }
+
+    #[test]
+    fn a_name_of_many_ways_up_takes_no_more_room_than_it_has() {
+        let (ins, outs) = ("a/".repeat(100), "../".repeat(100));
+        let walked = path("/home/u").walk(&format!("{ins}{outs}x")).expect("walks");
+        assert_eq!((walked.path, walked.through.len()), (path("/home/u/x"), 1));
+        for name in [
+            format!("{}{}", "a/".repeat(400_000), "../".repeat(400_000)),
+            "d/".repeat(256),
+            "d".repeat(4097),
+            format!("/{}", "d/".repeat(300)),
+        ] {
+            assert_eq!(path("/home/u").walk(&name), Err(BadPath::TooLong));
+        }
+        assert_eq!(AbsPath::parse(&"/d".repeat(256)), Err(BadPath::TooLong));
+        assert!(AbsPath::parse(&"/d".repeat(255)).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `C:\src\a.cc` is `/windows/c/src/a.cc`: each drive is a directory, and all drives have one that
 //! holds them, so that what lies on two of them can lie in one input root.
 
-use crate::paths::{AbsPath, BadPath, Walked};
+use crate::paths::{AbsPath, BadPath, Walked, is_too_long};
 
 /// The directory of the drives.
 pub(crate) const DRIVES: &str = "/windows";
@@ -23,9 +23,11 @@ impl WindowsDir {
     /// # Errors
     /// What is wrong with it as such.
     pub(crate) fn parse(text: &str) -> Result<Self, BadPath> {
+        if is_too_long(text, DRIVES.len(), 2) {
+            return Err(BadPath::TooLong);
+        }
         let Some((drive, below)) = of_drive(text)? else { return Err(BadPath::NotAbsolute) };
-        let root = AbsPath::parse(&format!("{DRIVES}/{drive}"))?;
-        let path = root.walk(&below_drive(&below, 0)?)?.path;
+        let path = AbsPath::parse(&format!("{DRIVES}/{drive}/{}", below_drive(&below, 0)?))?;
         Ok(Self { drive, path })
     }
 
@@ -47,6 +49,11 @@ impl WindowsDir {
         if name.is_empty() {
             return Err(BadPath::Malformed);
         }
+        // With the way that leads over the drives before it.
+        let ups = self.depth() + 3;
+        if is_too_long(name, 3 * ups, ups) {
+            return Err(BadPath::TooLong);
+        }
         if let Some((drive, below)) = of_drive(name)? {
             return Ok(format!("{DRIVES}/{drive}/{}", below_drive(&below, 0)?));
         }
@@ -57,14 +64,15 @@ impl WindowsDir {
         }
     }
 
-    /// A name as a compile that runs here finds it, wherever `/windows` is: relative to this.
+    /// A name as a compile that runs here finds it, wherever `/windows` is: relative to this. A slash at
+    /// its end stays, which tells a directory for outputs from a file.
     ///
     /// # Errors
     /// What is wrong with the name.
     pub(crate) fn way(&self, name: &str) -> Result<String, BadPath> {
         let placed = self.placed(name)?;
         Ok(match placed.strip_prefix(DRIVES).and_then(|rest| rest.strip_prefix('/')) {
-            Some(of_drive) => format!("{}{}", self.to_drives(), of_drive.trim_end_matches('/')),
+            Some(of_drive) => format!("{}{}", self.to_drives(), of_drive),
             None => placed,
         })
     }
@@ -132,8 +140,7 @@ fn below_drive(name: &str, depth: usize) -> Result<String, BadPath> {
             _ => depth += 1,
         }
     }
-    // A drive itself is a directory.
-    Ok(if name.is_empty() { ".".to_owned() } else { name.to_owned() })
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
@@ -162,9 +169,9 @@ mod tests {
         leads("..\\..\\x.h", Ok("/windows/c/x.h"), "../../x.h");
         leads("C:\\src\\a.cc", Ok("/windows/c/src/a.cc"), "../../../c/src/a.cc");
         leads("c:/src/../a.cc", Ok("/windows/c/a.cc"), "../../../c/src/../a.cc");
-        leads("D:\\VS\\include\\", Ok("/windows/d/VS/include"), "../../../d/VS/include");
+        leads("D:\\VS\\include\\", Ok("/windows/d/VS/include"), "../../../d/VS/include/");
         leads("\\VS\\x.h", Ok("/windows/c/VS/x.h"), "../../../c/VS/x.h");
-        leads("E:\\", Ok("/windows/e"), "../../../e/.");
+        leads("E:\\", Ok("/windows/e"), "../../../e/");
     }
 
     #[test]
@@ -176,6 +183,8 @@ mod tests {
         leads("\\\\server\\share\\x.h", Err(BadPath::OnShare), "");
         leads("\\\\?\\C:\\x.h", Err(BadPath::OnShare), "");
         leads("x.h:stream", Err(BadPath::Malformed), "");
+        leads(&"d\\".repeat(400_000), Err(BadPath::TooLong), "");
+        leads(&format!("D:\\{}", "d".repeat(5000)), Err(BadPath::TooLong), "");
         leads("", Err(BadPath::Malformed), "");
         assert_eq!(WindowsDir::parse("src"), Err(BadPath::NotAbsolute));
         assert_eq!(WindowsDir::parse("/home/u"), Err(BadPath::NotAbsolute));

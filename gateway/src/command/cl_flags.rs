@@ -3,14 +3,15 @@
 //! From the manuals of Clang 14 and Visual Studio 2022. What is spelled with a slash may have a dash
 //! in its place. As in [`super::flags`], a flag that is not here is never refused.
 
+use super::flags::Flag;
 use super::flags::Meaning::{
-    Absolute, CompilationDir, CoverageDir, DebugDir, DebugInfo, HandedOn, LinkTime, NoDebugInfo,
-    NoLinkTime, Path, Plain, Precompiled,
+    Absolute, CompilationDir, CoverageDir, DebugDir, DebugInfo, HandedOn, Path, Plain, Precompiled,
 };
 use super::flags::Shape::{Alone, Either, Joined, Prefix, Separate};
-use super::flags::{Flag, Meaning};
 
-/// The longest spelling that fits an argument wins.
+/// Beside those that are shared. The longest spelling that fits an argument wins.
+///
+/// What begins with `-g` and is not of these, `-g0` too, is passed over with a warning.
 pub(super) const CLANG_CL: &[Flag] = &[
     ("/c", Alone, Plain),
     ("/o", Either, Path),
@@ -112,46 +113,25 @@ pub(super) const CLANG_CL: &[Flag] = &[
     ("/volatile:", Prefix, Plain),
     ("/Zs", Alone, Plain),
     ("/clang:", Prefix, HandedOn),
-    ("-Xclang", Alone, Plain),
-    ("-mllvm", Separate, Plain),
     ("-m", Prefix, Plain),
     ("-f", Prefix, Plain),
     ("-g", Prefix, DebugInfo),
-    ("-g0", Alone, NoDebugInfo),
     ("-gno-", Prefix, Plain),
     ("-gcolumn-info", Alone, Plain),
+    ("-gcodeview-ghash", Alone, Plain),
+    ("-gstrict-dwarf", Alone, Plain),
     ("--target=", Joined, Plain),
     ("-no-canonical-prefixes", Alone, Plain),
     ("-nostdinc", Alone, Plain),
     ("-nobuiltininc", Alone, Plain),
     ("-Qunused-arguments", Alone, Plain),
     ("-pedantic", Prefix, Plain),
-    ("-v", Alone, Plain),
     ("-resource-dir=", Joined, Path),
     ("-resource-dir", Separate, Path),
     ("-isystem", Either, Path),
     ("-include", Either, Path),
-    ("-fuse-ld=", Joined, Path),
-    ("-fprofile-use=", Joined, Path),
-    ("-fprofile-instr-use=", Joined, Path),
-    ("-fprofile-sample-use=", Joined, Path),
-    ("-fsanitize-blacklist=", Joined, Path),
-    ("-fsanitize-ignorelist=", Joined, Path),
     ("-fdebug-compilation-dir=", Joined, DebugDir),
     ("-fcoverage-compilation-dir=", Joined, CoverageDir),
     ("-ffile-compilation-dir=", Joined, CompilationDir),
-    ("-fdebug-prefix-map=", Joined, Meaning::Remap),
-    ("-fmacro-prefix-map=", Joined, Meaning::Remap),
-    ("-ffile-prefix-map=", Joined, Meaning::Remap),
-    ("-fcoverage-prefix-map=", Joined, Meaning::Remap),
-    ("-fcoverage-mapping", Alone, Absolute),
-    ("-fdiagnostics-absolute-paths", Alone, Absolute),
-    ("-fprofile-instr-generate", Prefix, Absolute),
-    ("-fprofile-generate", Prefix, Absolute),
-    ("-fmodule", Prefix, Absolute),
-    ("-fpch", Prefix, Absolute),
-    ("-fsave-optimization-record", Prefix, Absolute),
-    ("-ftime-trace", Prefix, Absolute),
-    ("-flto", Prefix, LinkTime),
-    ("-fno-lto", Alone, NoLinkTime),
+    ("-fprofile-generate", Alone, Absolute),
 ];

@@ -2,7 +2,7 @@
 
 use super::cl_flags::CLANG_CL;
 use super::family::Family;
-use super::flags::{Flag, GCC, GNU, Meaning, Shape};
+use super::flags::{Flag, GCC, GNU, Meaning, SHARED, Shape};
 use super::flags_file;
 use super::other_flags::{CLANG_TIDY, JAVAC};
 
@@ -93,8 +93,9 @@ impl FlagTables {
                 Family::ClangTidy => CLANG_TIDY,
                 Family::Other => &[],
             };
+            let shared = if family.compiles_c() { SHARED } else { &[] };
             let own = if family == Family::Gcc { GCC } else { &[] };
-            FlagTable::new(family, &[flags, own].concat())
+            FlagTable::new(family, &[shared, flags, own].concat())
         };
         let [gcc, clang, cl, javac, tidy] = Family::WITH_TABLES;
         Self { tables: [gcc, clang, cl, javac, tidy, Family::Other].map(table) }
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn no_flag_stands_twice_in_a_table_and_the_longest_wins() {
-        for flags in [GNU, CLANG_CL, JAVAC, CLANG_TIDY] {
+        let (gnu, cl) = ([SHARED, GNU].concat(), [SHARED, CLANG_CL].concat());
+        for flags in [&gnu[..], &cl, JAVAC, CLANG_TIDY] {
             let table = FlagTable::new(Family::Gcc, flags);
             let kept: usize = table.by_letter.iter().map(Vec::len).sum();
             assert_eq!(kept, flags.len());
@@ -142,5 +144,44 @@ mod tests {
         assert_eq!(meaning(Family::Other, "-g"), None);
         assert_eq!(meaning(Family::Gcc, "-fprofile-use=x"), Some(Meaning::Absolute));
         assert_eq!(meaning(Family::Clang, "-fprofile-use=x"), Some(Meaning::Path));
+    }
+
+    #[test]
+    fn what_tells_of_a_directory_does_so_on_both_command_lines_of_clang() {
+        let tables = FlagTables::built_in();
+        let tells =
+            |meaning| matches!(meaning, Meaning::Absolute | Meaning::Precompiled | Meaning::Remap);
+        // What the other driver calls otherwise, or does not have.
+        let own = |flag: &str| flag == "-fprofile-generate";
+        for (flags, other) in
+            [(GNU, Family::ClangCl), (CLANG_CL, Family::Clang), (SHARED, Family::Clang)]
+        {
+            for (spelling, shape, meaning) in flags {
+                if !tells(*meaning) || spelling.starts_with('/') || own(spelling) {
+                    continue;
+                }
+                let value = if *shape == Shape::Joined { "x" } else { "" };
+                let arg = format!("{spelling}{value}");
+                let found = tables.of(other).lookup(&arg).map(|entry| entry.meaning);
+                assert_eq!(found, Some(*meaning), "{arg}");
+            }
+        }
+        for family in [Family::Gcc, Family::Clang, Family::ClangCl] {
+            for arg in ["-fdiagnostics-absolute-paths", "-v"] {
+                let found = tables.of(family).lookup(arg).map(|entry| entry.meaning);
+                assert_eq!(found, Some(Meaning::Absolute), "{family:?} {arg}");
+            }
+        }
+        for arg in ["-fprofile-use", "-fbranch-probabilities"] {
+            let found = tables.of(Family::Gcc).lookup(arg).map(|entry| entry.meaning);
+            assert_eq!(found, Some(Meaning::Absolute), "{arg}");
+        }
+        for arg in ["-fsanitize-coverage-allowlist=x", "-fprofile-list=x", "-fmodule-map-file=x"] {
+            let found = tables.of(Family::ClangCl).lookup(arg).map(|entry| entry.meaning);
+            assert_eq!(found, Some(Meaning::Path), "{arg}");
+        }
+        // clang-cl knows no such flag and passes over it.
+        let found = tables.of(Family::ClangCl).lookup("-g0").map(|entry| entry.meaning);
+        assert_eq!(found, Some(Meaning::DebugInfo));
     }
 }

@@ -1,6 +1,7 @@
 //! The directories that a compiler fills with files whose names only it knows.
 
 use super::family::Family;
+use super::include_dirs::dedup;
 use super::tokens::Token;
 
 /// Those of javac: for classes, for sources that processors make, and for headers.
@@ -11,10 +12,11 @@ pub(crate) fn output_dirs(family: Family, tokens: &[Token]) -> Vec<String> {
     let own = tokens.iter().filter(|_| family == Family::Javac);
     let mut dirs: Vec<String> = Vec::new();
     for (flag, dir) in own.filter_map(Token::path) {
-        if OF_JAVAC.contains(&flag) && !dirs.iter().any(|known| known == dir) {
+        if OF_JAVAC.contains(&flag) {
             dirs.push(dir.to_owned());
         }
     }
+    dedup(&mut dirs);
     dirs
 }
 

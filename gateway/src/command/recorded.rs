@@ -18,6 +18,22 @@ pub(crate) fn recording_flag(family: Family, tokens: &[Token]) -> Option<&str> {
     })
 }
 
+/// Whether gcc writes its flags of code generation into debug information: it does unless told not to.
+pub(crate) fn records_flags(tokens: &[Token]) -> bool {
+    let (mut debug, mut recorded) = (false, true);
+    for token in tokens {
+        match token {
+            Token::Flag { flag, .. } if flag == "-grecord-gcc-switches" => recorded = true,
+            Token::Flag { flag, .. } if flag == "-gno-record-gcc-switches" => recorded = false,
+            Token::Flag { meaning: Meaning::DebugInfo, .. } => debug = true,
+            Token::Flag { meaning: Meaning::NoDebugInfo, .. } => debug = false,
+            Token::Flag { flag, meaning: Meaning::Dumps, .. } => debug |= flag.starts_with("-g"),
+            _ => {}
+        }
+    }
+    debug && recorded
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::tokens::parse_as;

@@ -33,8 +33,8 @@ pub(crate) fn relocation(
     }
     let mut debug = None;
     let mut link_time = None;
-    let mut compilation_dir = false;
-    let mut halves = (false, false);
+    let mut debug_dir: Option<&str> = None;
+    let mut coverage_dir = false;
     for token in tokens {
         if token.for_clang().is_some() {
             // Its words one by one; their values may be in other ones, which then are operands.
@@ -70,9 +70,9 @@ pub(crate) fn relocation(
                     Meaning::Remap => return Relocation::Fixed(format!("{flag}{value}")),
                     Meaning::DebugInfo => debug = Some(flag.clone()),
                     Meaning::NoDebugInfo => debug = None,
-                    Meaning::CompilationDir => compilation_dir = true,
-                    Meaning::DebugDir => halves.0 = true,
-                    Meaning::CoverageDir => halves.1 = true,
+                    Meaning::CompilationDir => (debug_dir, coverage_dir) = (Some(value), true),
+                    Meaning::DebugDir => debug_dir = Some(value),
+                    Meaning::CoverageDir => coverage_dir = true,
                     Meaning::LinkTime => link_time = Some(flag.clone()),
                     Meaning::NoLinkTime => link_time = None,
                     _ => {}
@@ -80,8 +80,13 @@ pub(crate) fn relocation(
             }
         }
     }
-    // clang-cl writes its command line into debug information, with both directories in it.
-    if let Some(flag) = debug.filter(|_| !compilation_dir && halves != (true, true)) {
+    let told = match for_windows(reading.family, tokens) {
+        // Such debug information holds the command line, with both directories in it, and the whole
+        // name of the object, unless the directory is relative.
+        true => coverage_dir && debug_dir.is_some_and(|dir| !dir.starts_with('/')),
+        false => debug_dir.is_some(),
+    };
+    if let Some(flag) = debug.filter(|_| !told) {
         return Relocation::Fixed(format!("{flag} without a compilation directory"));
     }
     if let Some(flag) = link_time.filter(|_| reading.family == Family::Gcc) {
@@ -93,6 +98,19 @@ pub(crate) fn relocation(
         }
     }
     Relocation::Relocatable
+}
+
+/// Whether debug information is that of Windows.
+fn for_windows(family: Family, tokens: &[Token]) -> bool {
+    let named = |token: &Token| match token {
+        Token::Flag { flag, value: Some(target), .. } => {
+            matches!(flag.as_str(), "--target=" | "-target")
+                && ["windows", "win32"].iter().any(|system| target.contains(system))
+        }
+        Token::Flag { flag, .. } => flag.starts_with("-gcodeview"),
+        _ => false,
+    };
+    family == Family::ClangCl || family == Family::Clang && tokens.iter().any(named)
 }
 
 fn is_users(path: &str) -> bool {
@@ -124,6 +142,7 @@ mod tests {
             "-flto -fno-lto -c a.c",
             "-fplugin-arg-x-file=/usr/share/x -mllvm-like=data/home/u -c a.c",
             "-Wl,-rpath,/home/u/lib -c a.c",
+            "-Xclang -fno-pch-timestamp -mllvm -x-file=data/x -c a.c",
         ] {
             assert_eq!(check(line), Relocation::Relocatable, "{line}");
         }
@@ -147,8 +166,31 @@ mod tests {
             "-O2 -flto=auto -c a.c",
             "-specs=/home/u/specs -c a.c",
             "--gcc-toolchain=/home/u/tc -c a.c",
+            "-fdiagnostics-absolute-paths -c a.c",
+            "-fprofile-use -c a.c",
+            "-fbranch-probabilities -c a.c",
+            "-v -c a.c",
+            "-include-pch all.pch -c a.c",
+            "-mllvm -x-file=/home/u/x -c a.c",
+            "-Xclang -load -Xclang /home/u/p.so -c a.c",
+            "-Xclang -unheard-of -c a.c",
+            "-fembed-bitcode -c a.c",
         ] {
             assert!(matches!(check(line), Relocation::Fixed(_)), "{line}");
+        }
+    }
+
+    #[test]
+    fn debug_information_for_windows_tells_more() {
+        let check = |line: &str| check_for(Family::Clang, line) == Relocation::Relocatable;
+        assert!(check("-g -fdebug-compilation-dir=/x -c a.c"));
+        assert!(check("-g -fdebug-compilation-dir /usr/x -c a.c"));
+        assert!(check("-g --target=x86_64-apple-darwin -fdebug-compilation-dir=. -c a.c"));
+        for windows in ["--target=x86_64-pc-windows-msvc", "-target x86_64-win32", "-gcodeview"] {
+            assert!(check(&format!("-g {windows} -ffile-compilation-dir=. -c a.c")), "{windows}");
+            for dir in ["-fdebug-compilation-dir=.", "-ffile-compilation-dir=/x"] {
+                assert!(!check(&format!("-g {windows} {dir} -c a.c")), "{windows} {dir}");
+            }
         }
     }
 
@@ -195,6 +237,7 @@ mod tests {
             "/c ../a.cc /I../inc -imsvc ../sdk /Foa.obj /Wall /O2 /MD /std:c++17 /showIncludes",
             "/Z7 -ffile-compilation-dir=. /c a.cc",
             "/Zi -fdebug-compilation-dir=. -fcoverage-compilation-dir=. /c a.cc",
+            "/Zi -fdebug-compilation-dir=. -fcoverage-compilation-dir=/x /c a.cc",
             "/clang:-MD /clang:-MFa.d /c a.cc -- b.cc",
             "-Xclang -fno-rtti-data /c /FIx.h a.cc",
         ] {
@@ -207,6 +250,11 @@ mod tests {
             "-imsvc /home/u/inc /c a.cc",
             "/Z7 /c a.cc",
             "/Z7 -fdebug-compilation-dir=. /c a.cc",
+            "/Z7 -ffile-compilation-dir=/x /c a.cc",
+            "/Z7 -ffile-compilation-dir=. -fdebug-compilation-dir=/x /c a.cc",
+            "/Z7 -g0 /c a.cc",
+            "-fdiagnostics-absolute-paths /c a.cc",
+            "-v /c a.cc",
             "/clang:-I/home/u/x /c a.cc",
             "/clang:-MF /clang:/home/u/x /c a.cc",
             "/unheard-of /c a.cc",

@@ -45,8 +45,14 @@ impl Token {
     ///
     /// What is passed to the linker does not count: it does not run.
     pub(crate) fn glued_paths(&self) -> impl Iterator<Item = AbsPath> {
+        self.glued().filter_map(|part| AbsPath::parse(part).ok())
+    }
+
+    fn glued(&self) -> impl Iterator<Item = &str> {
         let arg = match self {
             Self::Unknown(arg) => arg,
+            // A flag of a program that is none of ours.
+            Self::Flag { flag, value: Some(value), .. } if flag == LLVM => value,
             Self::Flag { flag, value: None, .. } if !flag.starts_with("-Wl,") => flag,
             _ => "",
         };
@@ -55,8 +61,24 @@ impl Token {
         arg.split([',', '=', ':']).filter_map(|part| {
             let at = part.find('/')?;
             let begins = at == 0 || part.starts_with('-');
-            begins.then(|| AbsPath::parse(&part[at..]).ok()).flatten()
+            begins.then(|| &part[at..])
         })
+    }
+
+    /// All that this may name as a path, as it is spelled.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &str> {
+        let whole = match self {
+            Self::Operand(name) => Some(name.as_str()),
+            Self::Flag { value: Some(value), meaning: Meaning::Path, .. } => Some(value.as_str()),
+            _ => None,
+        };
+        let list = match self {
+            Self::Flag { value: Some(value), meaning: Meaning::Paths, .. } => {
+                Some(value.split(':'))
+            }
+            _ => None,
+        };
+        whole.into_iter().chain(list.into_iter().flatten()).chain(self.glued())
     }
 
     /// The command line that is handed on inside of this argument, and the name of whom it is for:
@@ -84,6 +106,8 @@ impl Token {
 }
 
 const CLANG: &str = "/clang:";
+/// The flag whose value is one of clang's back end.
+pub(crate) const LLVM: &str = "-mllvm";
 
 /// A flag that clang-cl does not know, for the part of clang that compiles.
 pub(crate) fn for_front_end(flag: String) -> [String; 2] {

@@ -9,7 +9,8 @@ use goma_common::FileKey;
 use goma_proto::api::exec_req;
 
 use super::job::{Input, Output, ToolFile, ToolKind};
-use crate::paths::{AbsPath, BadPath, Walked};
+use crate::command::{self, Reading, Token};
+use crate::paths::{AbsPath, BadPath, Walked, is_too_long};
 use crate::refusal::{Refusal, impossible};
 use crate::windows_path::WindowsDir;
 use crate::worker::Sha256;
@@ -28,9 +29,10 @@ const MAX_TOOL_FILES: usize = 20_000;
 const MAX_EQUIVALENT: usize = 100;
 /// Platform properties of one compile; workers are told apart by a handful.
 pub(super) const MAX_PROPERTIES: usize = 100;
-/// Parts of a path, and bytes of it: what Linux lets a path be.
-const MAX_DEPTH: usize = 256;
-const MAX_PATH: usize = 4096;
+/// Directories that paths name, each as often as the path before it did not; and bytes of those that
+/// are entered and left again. A name of two bytes a directory becomes a thousand times its size.
+const MAX_DIRS: usize = 250_000;
+const MAX_THROUGH: usize = 8 << 20;
 
 /// The directory in which a client reads names, POSIX or Windows.
 pub(super) struct Here<'a> {
@@ -58,14 +60,78 @@ pub(super) fn path<T, E: std::fmt::Display>(
     path: Result<T, E>,
     text: &str,
 ) -> Result<T, Refusal> {
-    // A text that is shorter than that has no more parts than it may.
-    if text.len() > MAX_PATH
-        || text.len() >= MAX_DEPTH && text.split(['/', '\\']).count() > MAX_DEPTH
-    {
-        let start: String = text.chars().take(100).collect();
-        return impossible(format!("{what} {start:?}... is longer than a path may be"));
+    if is_too_long(text, 0, 0) {
+        return too_long(what, text);
     }
     path.or_else(|error| impossible(format!("{what} {text:?} {error}")))
+}
+
+fn too_long<T>(what: &str, text: &str) -> Result<T, Refusal> {
+    let start: String = text.chars().take(100).collect();
+    impossible(format!("{what} {start:?}... {}", BadPath::TooLong))
+}
+
+/// What the paths of a compile take up when they are walked and laid out.
+#[derive(Default)]
+struct Room {
+    dirs: usize,
+    through: usize,
+}
+
+impl Room {
+    /// Adds a path, of which the last one holds so many bytes too.
+    fn add(&mut self, path: &AbsPath, shared: usize) {
+        self.dirs +=
+            path.as_str().as_bytes()[shared..].iter().filter(|byte| **byte == b'/').count();
+    }
+
+    /// Adds what a path leads through, and says when that is too much.
+    fn through(&mut self, dirs: &[AbsPath]) -> Result<(), Refusal> {
+        for dir in dirs {
+            self.add(dir, 0);
+            // With what holds it.
+            self.through += dir.as_str().len() + 64;
+        }
+        if self.dirs > MAX_DIRS || self.through > MAX_THROUGH {
+            return impossible(
+                "the paths lead through more directories than can be laid out: name files without `..`",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Looks at the paths on a command line and in lists of directories, which nobody walks that are too
+/// long: what a worker finds by them must be known.
+pub(super) fn named(
+    cwd: &AbsPath,
+    reading: &Reading,
+    tokens: &[Token],
+    env: &[(String, String)],
+) -> Result<(), Refusal> {
+    let mut room = Room::default();
+    let mut look = |text: &str| {
+        if is_too_long(text, 0, 0) {
+            return too_long("argument", text);
+        }
+        // Most have no way up in their middle.
+        match text.find("/..").and_then(|_| cwd.walk(text).ok()) {
+            Some(walked) => room.through(&walked.through),
+            None => Ok(()),
+        }
+    };
+    for token in tokens {
+        match token.handed_on(reading.table()) {
+            Some((_, inner)) => {
+                inner.iter().flat_map(Token::paths).try_for_each(&mut look)?;
+            }
+            None => token.paths().try_for_each(&mut look)?,
+        }
+    }
+    for (name, list) in env.iter().filter(|(name, _)| command::is_list(name)) {
+        command::each_of(name, list).try_for_each(&mut look)?;
+    }
+    Ok(())
 }
 
 pub(super) fn sha256(what: &str, hex: &str) -> Result<Sha256, Refusal> {
@@ -109,10 +175,14 @@ pub(super) fn environment(env: &[String]) -> Result<Vec<(String, String)>, Refus
 }
 
 pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
-    let mut validated = Vec::with_capacity(inputs.len());
+    let mut validated: Vec<Input> = Vec::with_capacity(inputs.len());
+    let mut room = Room::default();
     for input in inputs {
         let name = input.filename.unwrap_or_default();
         let walked = path("input", here.walk(&name), &name)?;
+        let last = validated.last().map_or("", |input| input.path.as_str());
+        room.add(&walked.path, shared(last, walked.path.as_str()));
+        room.through(&walked.through)?;
         let Some(key) = input.hash_key else {
             return invalid(format!("input {name:?} has no hash_key"));
         };
@@ -123,6 +193,11 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Ve
         validated.push(Input { name, path: walked.path, through: walked.through, key, contents });
     }
     Ok(validated)
+}
+
+/// Bytes with which both begin.
+fn shared(one: &str, other: &str) -> usize {
+    one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count()
 }
 
 pub(super) fn outputs(here: &Here<'_>, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
@@ -158,6 +233,9 @@ pub(super) fn tool_files(
         let name = spec.path.unwrap_or_default();
         let path = path("toolchain file", here.walk(&name), &name)?.path;
         let kind = match spec.symlink_path.filter(|target| !target.is_empty()) {
+            Some(target) if is_too_long(&target, 0, 0) => {
+                return too_long("target of a toolchain link", &target);
+            }
             Some(target) => ToolKind::Symlink { target },
             None => ToolKind::File {
                 hash: sha256("hash of a toolchain file", &spec.hash.unwrap_or_default())?,
@@ -168,4 +246,68 @@ pub(super) fn tool_files(
         Ok(ToolFile { path, kind })
     });
     files.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::job::Job;
+    use super::super::testing::request;
+    use super::*;
+    use crate::command::Flags;
+    use crate::identity::Caller;
+
+    fn parse(line: &str, inputs: &[String], env: &[String]) -> Result<Job, Refusal> {
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let mut request = request(line, &inputs);
+        request.env = env.to_vec();
+        Job::parse(request, &Caller::default(), &Flags::default())
+    }
+
+    #[track_caller]
+    fn refused(job: &Result<Job, Refusal>, words: &str) {
+        assert!(
+            matches!(job, Err(Refusal::Impossible(why)) if why.contains(words) && why.len() < 300),
+            "{words}"
+        );
+    }
+
+    #[test]
+    fn no_path_of_a_command_line_is_longer_than_one_may_be() {
+        let deep = "a/".repeat(200_000) + &"../".repeat(200_000) + "x";
+        for line in [
+            format!("gcc -I {deep} -c a.c"),
+            format!("gcc -Wp,-I{deep} -c a.c"),
+            format!("gcc -unheard/{deep} -c a.c"),
+            format!("clang -mllvm -x=/{deep} -c a.c"),
+            format!("javac -cp a:{deep} A.java"),
+            format!("gcc -c {deep}"),
+            format!("gcc -I/usr/{} -c a.c", "include/../".repeat(200)),
+        ] {
+            refused(&parse(&line, &[], &[]), "longer than a path may be");
+        }
+        refused(
+            &parse("gcc -c a.c", &[], &[format!("CPATH=x:{deep}")]),
+            "longer than a path may be",
+        );
+        assert!(parse(&format!("gcc -DX={deep} -c a.c"), &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn what_names_lead_through_has_a_bound() {
+        let twist = format!("{}/../", "d".repeat(20)).repeat(120);
+        let twisted = |count| (0..count).map(|at| format!("{twist}{at}.h")).collect::<Vec<_>>();
+        let words = "more directories than can be laid out";
+        refused(&parse("gcc -c a.c", &twisted(2000), &[]), words);
+        assert!(parse("gcc -c a.c", &twisted(10), &[]).is_ok());
+        let flags: Vec<String> = twisted(700).iter().map(|name| format!("-I{name}")).collect();
+        refused(&parse(&format!("gcc {} -c a.c", flags.join(" ")), &[], &[]), words);
+        let deep = "d/".repeat(200);
+        let deep: Vec<String> = (0..1500).map(|at| format!("{at}/{deep}x.h")).collect();
+        refused(&parse("gcc -c a.c", &deep, &[]), words);
+        // As large as any that was seen.
+        let usual: Vec<String> = (0..20_000)
+            .map(|at| format!("../gen/{}/../include/{}/{at}.h", at % 7, at % 100))
+            .collect();
+        assert!(parse("gcc -c a.c", &usual, &[]).is_ok());
+    }
 }

@@ -5,9 +5,10 @@ use goma_common::shards::Source;
 use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
 
 use super::fields::{
-    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, outputs,
-    path, sha256, tool_files,
+    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, named,
+    outputs, path, sha256, tool_files,
 };
+use super::system;
 use super::windows::{self, Windows};
 use crate::command::{self, Family, Flags, Reading, Token};
 use crate::identity::Caller;
@@ -159,8 +160,15 @@ impl Job {
         };
 
         let reading = flags.reading(Family::of(&name));
+        if let Some(file) = command::unread(reading.family, &expanded_args) {
+            return impossible(format!(
+                "the client did not tell what {file} holds, which a worker might read otherwise"
+            ));
+        }
         let tokens = reading.parse(&expanded_args);
-        if let Some(why) = command::undoable(reading.family, &tokens) {
+        let files = request.input.iter().filter_map(|input| input.filename.as_deref());
+        let files = files.chain(request.expected_output_files.iter().map(String::as_str));
+        if let Some(why) = command::undoable(&reading, &tokens, files) {
             return impossible(format!("{name}: {why}"));
         }
         command::note_unknown(reading.family, &tokens);
@@ -240,6 +248,8 @@ impl Job {
         if let Some(dir) = windows {
             windows::translate(&mut job, &told_cwd, dir)?;
         }
+        named(&job.cwd, &job.reading, &job.tokens, &job.env)?;
+        system::within_bounds(&job)?;
         Ok(job)
     }
 }
@@ -329,6 +339,23 @@ mod tests {
         }
         for output in ["../a.o", "/home/u/src/a.o", "/home/u/srcs"] {
             assert!(with(output, false).is_ok() && with(output, true).is_ok(), "{output}");
+        }
+    }
+
+    #[test]
+    fn a_file_of_arguments_must_have_been_read() {
+        let with = |typed: &str, expanded: &[&str]| {
+            let mut request = request(typed, &["a.c", "a.rsp"]);
+            request.expanded_arg = expanded.iter().map(|word| (*word).to_owned()).collect();
+            Job::parse(request, &Caller::default(), &Flags::default())
+        };
+        assert!(with("gcc @a.rsp", &["gcc", "-g", "-c", "a.c"]).is_ok());
+        for (typed, expanded) in [("gcc @a.rsp", &[][..]), ("javac x", &["javac", "@a.rsp"])] {
+            let refused = with(typed, expanded);
+            assert!(
+                matches!(&refused, Err(Refusal::Impossible(why)) if why.contains("@a.rsp")),
+                "{refused:?}"
+            );
         }
     }
 

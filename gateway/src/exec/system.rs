@@ -9,7 +9,7 @@ use super::execute;
 use super::inputs::Inputs;
 use super::job::Job;
 use super::toolchain::Toolchain;
-use crate::command;
+use crate::command::{self, Meaning, Token};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
 use crate::worker::{Properties, Sha256};
@@ -53,16 +53,62 @@ pub(super) fn expectations(
     expected
 }
 
+/// Directories that are searched for headers. Those of the largest projects are some hundred.
+const MAX_SEARCHED: usize = 4096;
+/// Paths where nothing may be on a worker: a few directories for each of some thousand headers.
+const MAX_NOTHING: usize = 200_000;
+
+/// Says so where a worker would have to be asked about more paths than that.
+///
+/// # Errors
+/// [`Refusal::Impossible`] with the numbers.
+pub(super) fn within_bounds(job: &Job) -> Result<(), Refusal> {
+    let headers = job.inputs.iter().filter(|input| input.path.is_system()).count();
+    let builtin = job.compiler.system_include.len();
+    // No directory is named by less: most compiles are far below.
+    let named = job.tokens.iter().map(|token| match token {
+        Token::Operand(_) => 0,
+        Token::Unknown(list) | Token::Flag { flag: list, meaning: Meaning::HandedOn, .. } => {
+            list.len() / 2
+        }
+        Token::Flag { .. } => 1,
+    });
+    let lists = job.env.iter().filter(|(name, _)| command::is_list(name));
+    let listed = lists.map(|(_, list)| list.len() / 2);
+    let most: usize = builtin + named.chain(listed).sum::<usize>();
+    if most <= MAX_SEARCHED && most.saturating_mul(headers) <= MAX_NOTHING {
+        return Ok(());
+    }
+    let dirs = include_dirs(job);
+    if dirs.len() > MAX_SEARCHED {
+        return impossible(format!(
+            "{} directories are searched for headers; {MAX_SEARCHED} at most",
+            dirs.len()
+        ));
+    }
+    let dirs = searched(job).len();
+    if dirs.saturating_mul(headers) > MAX_NOTHING {
+        return impossible(format!(
+            "{headers} system headers in {dirs} directories are more than can be compared with a worker's"
+        ));
+    }
+    Ok(())
+}
+
 /// The system directories among those that are searched for headers, in order. The others are in
 /// the input root, where nothing is but the client's.
 fn searched(job: &Job) -> Vec<AbsPath> {
-    let builtin: Vec<String> =
-        job.compiler.system_include.iter().map(|dir| dir.as_str().to_owned()).collect();
-    command::include_dirs(job.reading.table(), &job.tokens, &job.env, &builtin)
+    include_dirs(job)
         .iter()
         .filter_map(|dir| job.cwd.walk(dir).ok().map(|walked| walked.path))
         .filter(AbsPath::is_system)
         .collect()
+}
+
+fn include_dirs(job: &Job) -> Vec<String> {
+    let builtin: Vec<String> =
+        job.compiler.system_include.iter().map(|dir| dir.as_str().to_owned()).collect();
+    command::include_dirs(job.reading.table(), &job.tokens, &job.env, &builtin)
 }
 
 /// Two headers of libstdc++ take the C library's by `#include_next` without reading their own
@@ -170,6 +216,35 @@ mod tests {
             nothing("gcc -idirafter /usr/a -c a.c", "X=", &["/usr/include"], &["/usr/a/x.h"]),
             ["/usr/include/x.h"]
         );
+    }
+
+    #[test]
+    fn too_much_to_ask_a_worker_is_refused_with_the_numbers() {
+        let many = |flag: &str, count: usize| {
+            let dirs: Vec<String> = (0..count).map(|at| format!("{flag}/usr/d{at}")).collect();
+            format!("gcc {} -c a.c", dirs.join(" "))
+        };
+        let headers: Vec<String> = (0..300).map(|at| format!("/usr/include/{at}.h")).collect();
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let parse = |line: &str, inputs: &[&str]| {
+            Job::parse(testing::request(line, inputs), &Caller::default(), &Flags::default())
+        };
+        for (line, inputs, words) in [
+            (many("-I", 5000), &[][..], "5001 directories"),
+            (many("-isystem", 1000), &headers, "300 system headers in 1001 directories"),
+            (many("-unheard", 5000), &headers, "5001 directories"),
+        ] {
+            match parse(&line, inputs) {
+                Ok(_) => assert_eq!(words, "", "{}", &line[..40.min(line.len())]),
+                Err(Refusal::Impossible(why)) => {
+                    assert!(why.contains(words) && !words.is_empty(), "{why}")
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        let same = format!("gcc {}-c a.c", "-isystem /usr/include ".repeat(45_000));
+        let job = parse(&same, &headers).expect("a job");
+        assert_eq!(searched(&job).len(), 1);
     }
 
     #[test]

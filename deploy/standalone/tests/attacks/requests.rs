@@ -1,6 +1,8 @@
 //! Compiles that reach for what is not theirs, or are too much: refused in words, with nothing stored
 //! and nothing executed.
 
+use std::time::Duration;
+
 use goma_proto::api::requester_info::PathStyle;
 use goma_proto::api::{ExecReq, PlatformProperty, RequesterInfo, ToolchainSpec};
 use prost::Message;
@@ -42,6 +44,25 @@ fn links(links: &[(&str, &str)]) -> ExecReq {
     };
     let toolchain_specs = links.iter().map(link).collect();
     ExecReq { toolchain_included: Some(true), toolchain_specs, ..ordinary() }
+}
+
+/// With these arguments before the others.
+fn args(more: &[&str]) -> ExecReq {
+    let mut request = ordinary();
+    request.arg.splice(1..1, more.iter().map(|arg| (*arg).to_owned()));
+    request
+}
+
+fn rooted(root: &str) -> ExecReq {
+    let exec_root = Some(format!("/{root}"));
+    requester(RequesterInfo { exec_root, ..Default::default() })
+}
+
+/// Of a Windows client, which names this file.
+fn on_drive(name: &str) -> ExecReq {
+    let mut request = with_key(in_dir("C:\\src"), name, &key(&file(KEPT)));
+    request.command_spec.get_or_insert_default().name = Some("clang-cl".to_owned());
+    request
 }
 
 fn requester(info: RequesterInfo) -> ExecReq {
@@ -129,6 +150,16 @@ async fn what_is_too_much_is_refused() {
     let variables = many(100_001, |at| format!("V{at}=x"));
     let variable = vec![format!("V={}", "x".repeat(3 << 20))];
     let named = many(101, |at| format!("{at}.o"));
+    let in_and_out = "a/".repeat(400_000) + &"../".repeat(400_000) + "x";
+    let glued = format!("-Wp,-I{in_and_out}");
+    let twist = format!("{}/../", "d".repeat(20)).repeat(120);
+    let through = (0..4000)
+        .fold(ordinary(), |request, at| with_key(request, &format!("{twist}{at}.h"), &header));
+    let depth = "d/".repeat(250);
+    let depths = (0..2000)
+        .fold(ordinary(), |request, at| with_key(request, &format!("{at}/{depth}a.h"), &header));
+    let searched = many(5000, |at| format!("-I{at}"));
+    let searched = [ordinary().arg, searched].concat();
     all_are_refused(&[
         ("200,001 inputs", inputs, 400, "200000 at most"),
         ("101 outputs", ExecReq { expected_output_files: named, ..ordinary() }, 200, "100 at most"),
@@ -151,6 +182,22 @@ async fn what_is_too_much_is_refused() {
         ("a name of 5000 bytes", input(&long), 200, "longer than a path may be"),
         ("an output as deep", outputs(&[&deep]), 200, "longer than a path may be"),
         ("a cwd as deep", in_dir(&format!("/{deep}")), 200, "longer than a path may be"),
+        ("a way of 2 MB into the depth and out", args(&["-I", &in_and_out]), 200, "longer than a"),
+        ("the same behind the preprocessor", args(&[&glued]), 200, "longer than a path may be"),
+        ("the same as a source", args(&[&in_and_out]), 200, "longer than a path may be"),
+        ("the same as an input", input(&in_and_out), 200, "longer than a path may be"),
+        ("the same as an output", outputs(&[&in_and_out]), 200, "longer than a path may be"),
+        ("the same as a root", rooted(&in_and_out), 200, "longer than a path may be"),
+        (
+            "the same as a link's target",
+            links(&[("/usr/bin/gcc", &in_and_out)]),
+            200,
+            "longer than a path may be",
+        ),
+        ("the same on a drive", on_drive(&in_and_out), 200, "longer than a path may be"),
+        ("ways in and out of long names", through, 200, "more directories than can be laid out"),
+        ("deep names by the thousand", depths, 200, "more directories than can be laid out"),
+        ("5000 search directories", ExecReq { arg: searched, ..ordinary() }, 200, "4096 at most"),
         ("5000 properties", requester(properties), 200, "100 at most"),
         (
             "20,001 files of a compiler",
@@ -160,4 +207,22 @@ async fn what_is_too_much_is_refused() {
         ),
     ])
     .await;
+}
+
+/// The search for headers among the same directory, named again and again, is one.
+#[tokio::test]
+async fn a_directory_named_by_the_thousand_is_searched_once() {
+    let bench = Bench::start().await;
+    let header = key(&file(KEPT));
+    let inputs = (0..500).fold(ordinary(), |request, at| {
+        with_key(request, &format!("/usr/include/nowhere/{at}.h"), &header)
+    });
+    let same = many(90_000, |at| ["-isystem", "/usr/include"][at % 2].to_owned());
+    let arg = [inputs.arg.clone(), same].concat();
+    let request = ExecReq { arg, ..inputs }.encode_to_vec();
+    let reply = post(bench.program.port, "/e", &[], &request);
+    let reply = tokio::time::timeout(Duration::from_secs(20), reply).await.expect("an answer");
+    // It came as far as the compiler, which cannot be given so many words.
+    assert!(reply.text().contains("Execute"), "{}", reply.text());
+    bench.is_unharmed().await;
 }

@@ -1,6 +1,7 @@
 //! A command line for a directory that nobody knows.
 
 use super::Rewrite;
+use super::maps::{Map, agree};
 use crate::command::{self, Family, Meaning, Token};
 use crate::refusal::{Refusal, impossible};
 
@@ -17,25 +18,50 @@ impl Rewrite {
             return told(flag);
         }
         let coverage = tokens.iter().any(is_coverage);
-        if self.gcc {
-            placed.extend(self.maps(coverage));
+        let mut users: Vec<Vec<Map>> = tokens
+            .iter()
+            .filter_map(remap)
+            .map(|(flag, value)| self.users_map(flag, value))
+            .collect();
+        if !self.gcc {
+            agree(users.iter_mut().flatten());
         }
-        for token in &tokens {
-            match token {
-                Token::Flag { flag, value: Some(value), meaning: Meaning::Remap, .. } => {
-                    placed.extend(self.users_map(flag, value));
+        let maps = self.maps(coverage, users.iter().flatten());
+        let ours = maps.iter().map(Map::render);
+        if self.reading.family == Family::ClangCl {
+            placed.extend(ours.flat_map(command::for_front_end));
+        } else {
+            placed.extend(ours);
+        }
+        // gcc writes such flags into debug information, where no search finds what is compressed.
+        let recorded = self.gcc && command::records_flags(&tokens);
+        let mut users = users.into_iter();
+        for (at, token) in tokens.iter().enumerate() {
+            let Some((flag, _)) = remap(token) else {
+                let ours = command::render(&[self.token(token)?]);
+                if recorded && is_producers(token) && ours != command::render(&tokens[at..=at]) {
+                    return told(&command::render(&tokens[at..=at]).concat());
                 }
-                _ => placed.extend(command::render(&[self.token(token)?])),
+                placed.extend(ours);
+                continue;
+            };
+            let before = at.checked_sub(1).map(|at| command::render(&tokens[at..=at]));
+            let handed = before.is_some_and(|words| words == ["-Xclang"]);
+            for (nth, map) in users.next().unwrap_or_default().into_iter().enumerate() {
+                // clang-cl reads ours last, which are for its front end.
+                if self.reading.family == Family::ClangCl
+                    && !handed
+                    && maps.iter().any(|ours| map.is_within(ours))
+                {
+                    return told(flag);
+                }
+                if handed && nth > 0 {
+                    placed.push("-Xclang".to_owned());
+                }
+                placed.push(map.render());
             }
         }
         placed.extend(self.profile(&tokens)?);
-        if self.reading.family == Family::ClangCl {
-            // Before the sources, of which some may follow on a `--`.
-            let maps = self.maps(coverage).into_iter().flat_map(command::for_front_end);
-            placed.splice(0..0, maps);
-        } else if !self.gcc {
-            placed.extend(self.maps(coverage));
-        }
         Ok(placed)
     }
 
@@ -67,6 +93,16 @@ impl Rewrite {
                     value: Some(paths.join(":")),
                     separate: *separate,
                     meaning: Meaning::Paths,
+                })
+            }
+            Token::Flag { flag, value: Some(value), separate, meaning }
+                if flag == command::LLVM =>
+            {
+                Ok(Token::Flag {
+                    flag: flag.clone(),
+                    value: Some(self.glued(value)),
+                    separate: *separate,
+                    meaning: *meaning,
                 })
             }
             Token::Flag { value: Some(_), .. } => Ok(token.clone()),
@@ -121,12 +157,33 @@ impl Rewrite {
         let Ok(walked) = self.cwd.walk(output) else { return Ok(Vec::new()) };
         let mut flags = vec!["-dumpdir".to_owned(), format!("{}/", walked.path.parent())];
         if notes {
+            // From the cwd, since debug information tells it.
+            let output = match output.starts_with('/') {
+                true => walked.path.relative_to(&self.cwd),
+                false => output.to_owned(),
+            };
             let name = output.rfind('/').map_or(0, |slash| slash + 1);
             let stem = output[name..].rfind('.').map_or(output.len(), |dot| name + dot);
-            flags.push(format!("-fprofile-note={}.gcno", self.path(&output[..stem])));
+            flags.push(format!("-fprofile-note={}.gcno", &output[..stem]));
         }
         Ok(flags)
     }
+}
+
+/// A map of the user's own: its flag and its value.
+fn remap(token: &Token) -> Option<(&str, &str)> {
+    match token {
+        Token::Flag { flag, value: Some(value), meaning: Meaning::Remap, .. } => {
+            Some((flag, value))
+        }
+        _ => None,
+    }
+}
+
+/// Whether gcc tells this in debug information as what it was run with.
+fn is_producers(token: &Token) -> bool {
+    matches!(token, Token::Flag { flag, .. } | Token::Unknown(flag)
+        if flag.starts_with("-f") || flag.starts_with("-m"))
 }
 
 fn is_coverage(token: &Token) -> bool {
@@ -155,21 +212,71 @@ mod tests {
     fn check(line: &str, placed: &str) {
         let rewrite = rewrite(line);
         let args = rewrite.arguments(&words(line)).expect("it can be done");
-        if rewrite.reading.family == Family::ClangCl {
-            let maps: Vec<_> =
-                rewrite.maps(false).into_iter().flat_map(command::for_front_end).collect();
-            let args = args.strip_prefix(&maps[..]).expect("the maps").join(" ");
-            assert_eq!(args.replace("/proc/self/./cwd/..", "@"), placed, "{line}");
-            return;
-        }
-        let maps = rewrite.maps(rewrite.reading.parse(&words(line)).iter().any(is_coverage));
-        // Before the user's own for gcc, behind them for clang.
-        let args = match rewrite.gcc {
-            true => args.strip_prefix(&maps[..]),
-            false => args.strip_suffix(&maps[..]),
+        let users: Vec<Map> = rewrite
+            .reading
+            .parse(&words(line))
+            .iter()
+            .filter_map(remap)
+            .flat_map(|(flag, value)| rewrite.users_map(flag, value))
+            .collect();
+        let coverage = rewrite.reading.parse(&words(line)).iter().any(is_coverage);
+        let maps = rewrite.maps(coverage, users.iter());
+        let maps = maps.iter().map(Map::render);
+        let maps: Vec<String> = match rewrite.reading.family {
+            Family::ClangCl => maps.flat_map(command::for_front_end).collect(),
+            _ => maps.collect(),
         };
-        let args = args.expect("the maps").join(" ");
+        let args = args.strip_prefix(&maps[..]).expect("the maps").join(" ");
         assert_eq!(args.replace("/proc/self/./cwd/..", "@"), placed, "{line}");
+    }
+
+    /// All that is mapped, in order, with `@` for the root and `.` for the current directory.
+    #[track_caller]
+    fn maps(line: &str, mapped: &str) {
+        let args = rewrite(line).arguments(&words(line)).expect("it can be done").join(" ");
+        let args = args.replace("/proc/self/./cwd/..", "@").replace("/proc/self/cwd", ".");
+        let args = args.replace("-fdebug-prefix-map=", "d:").replace("-fmacro-prefix-map=", "m:");
+        let end = args.find(" -c").expect("the rest");
+        assert_eq!(args[..end].replace("-Xclang ", "^"), mapped, "{line}");
+    }
+
+    #[test]
+    fn a_map_of_the_users_wins_by_its_length_and_by_its_place() {
+        let ours = "d:.=/home/u/src d:@=/home/u m:.=/home/u/src m:@=/home/u";
+        maps("clang -fdebug-prefix-map=/home/u/i=j -c a.c", &format!("{ours} d:@/i=j"));
+        maps("gcc -fdebug-prefix-map=/home/u/i=j -c a.c", &format!("{ours} d:@/i=j"));
+        // None is for the same text.
+        maps(
+            "clang -fdebug-prefix-map=/home/u=X -c a.c",
+            "m:.=/home/u/src m:@=/home/u d:.=X/src d:@=X",
+        );
+        maps(
+            "clang -ffile-prefix-map=/home/u/src=X -c a.c",
+            "d:@=/home/u m:@=/home/u -ffile-prefix-map=.=X -ffile-prefix-map=@/src=X",
+        );
+        // The longer of two is the last: both ways to choose find it.
+        maps(
+            "clang -fdebug-prefix-map=/home=X -fdebug-prefix-map=/home/u=Y -c a.c",
+            "m:.=/home/u/src m:@=/home/u d:.=Y/src d:@=Y d:.=Y/src d:@=Y",
+        );
+        // Here they do not, as they do not at home.
+        maps(
+            "clang -fdebug-prefix-map=/home/u=Y -fdebug-prefix-map=/home=X -c a.c",
+            "m:.=/home/u/src m:@=/home/u d:.=Y/src d:@=Y d:.=X/u/src d:@=X/u",
+        );
+    }
+
+    #[test]
+    fn a_map_for_clangs_front_end_stays_one() {
+        let cl = "^d:.=/home/u/src ^d:@=/home/u";
+        maps(
+            "clang-cl -Xclang -fmacro-prefix-map=/home/u=X -c a.cc",
+            &format!("{cl} ^m:.=X/src ^m:@=X"),
+        );
+        maps(
+            "clang -Xclang -fmacro-prefix-map=/home/u=X -c a.cc",
+            "d:.=/home/u/src d:@=/home/u ^m:.=X/src ^m:@=X",
+        );
     }
 
     #[test]
@@ -182,11 +289,18 @@ mod tests {
         check("gcc -I/usr/include/x -DX=/home/u/i -c a.c", "-I/usr/include/x -DX=/home/u/i -c a.c");
         check("gcc -Wp,-MD,/home/u/a.d,-I/home/u/i -c a.c", "-Wp,-MD,@/a.d,-I@/i -c a.c");
         check("gcc -fplugin-arg-x-f=/home/u/x -c a.c", "-fplugin-arg-x-f=@/x -c a.c");
+        check("gcc -g -g0 -fplugin=/home/u/x -c a.c", "-g -g0 -fplugin=@/x -c a.c");
+        check(
+            "gcc -g -gno-record-gcc-switches -fplugin=/home/u/x -c a.c",
+            "-g -gno-record-gcc-switches -fplugin=@/x -c a.c",
+        );
+        check("clang -g -fplugin=/home/u/x -c a.c", "-g -fplugin=@/x -c a.c");
         check("clang -unheard/home/u/x:/home/u/y -c a.c", "-unheard@/x:@/y -c a.c");
         check(
             "clang -Xclang -load -Xclang /home/u/p.so -c a.c",
             "-Xclang -load -Xclang @/p.so -c a.c",
         );
+        check("clang -mllvm -x-file=/home/u/x -c a.c", "-mllvm -x-file=@/x -c a.c");
         check("gcc -g -gsplit-dwarf -c a.c -o /home/u/o/a.o", "-g -gsplit-dwarf -c a.c -o @/o/a.o");
         check("gcc -ffile-prefix-map=/home/u/i=j -c a.c", "-ffile-prefix-map=@/i=j -c a.c");
     }
@@ -210,6 +324,10 @@ mod tests {
             "--coverage -c a.c -o obj/a.b.o -dumpdir /home/u/src/obj/ -fprofile-note=obj/a.b.gcno",
         );
         check(
+            "gcc -g --coverage -c a.c -o /home/u/o/a.o",
+            "-g --coverage -c a.c -o @/o/a.o -dumpdir /home/u/o/ -fprofile-note=../o/a.gcno",
+        );
+        check(
             "gcc -fprofile-generate -c ../x/a.c",
             "-fprofile-generate -c ../x/a.c -dumpdir /home/u/src/",
         );
@@ -222,9 +340,12 @@ mod tests {
             "gcc -frecord-gcc-switches -c a.c",
             "gcc -fprofile-dir=x --coverage -c a.c",
             "gcc --coverage -save-temps -c a.c",
+            "gcc -fplugin=/home/u/p.so -g -gz -c a.c",
+            "gcc -fplugin-arg-p-x=/home/u/x -g -gz -c a.c",
             "clang --coverage -c a.c",
             "clang -fmodules -c a.c",
             "clang-cl /Z7 /c a.c",
+            "clang-cl -fmacro-prefix-map=/home/u/i=j /c a.c",
         ] {
             let refused = rewrite(line).arguments(&words(line));
             let flag = line.split(' ').nth(1).expect("a flag").split('=').next().expect("a word");

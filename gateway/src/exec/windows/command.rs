@@ -24,6 +24,7 @@ impl Commands<'_> {
         self.has_version()?;
         let mut args = self.target();
         args.extend(self.directories());
+        args.extend(self.object());
         args.extend(self.headers()?);
         let mut placed = Vec::with_capacity(tokens.len());
         for (at, token) in tokens.iter().enumerate() {
@@ -34,10 +35,14 @@ impl Commands<'_> {
                 self.token(token)?
             });
         }
-        let placed = line::render(&placed);
+        let placed_tokens = placed;
+        let placed = line::render(&placed_tokens);
         let include = self.variables();
         let ways = placed.iter().chain(args.iter()).chain(include.iter().map(|(_, dirs)| dirs));
         let drives = self.drives(ways);
+        if !drives.is_empty() {
+            self.no_other_map(&placed_tokens)?;
+        }
         args.extend(drives.iter().flat_map(|drive| self.maps(*drive)));
         args.extend(placed);
         Ok(args)
@@ -46,12 +51,9 @@ impl Commands<'_> {
     fn token(&self, token: &Token) -> Result<Token, Refusal> {
         if let Some((to, inner)) = token.handed_on(self.job.reading.table()) {
             let inner: Result<Vec<_>, _> = inner.iter().map(|token| self.token(token)).collect();
-            return Ok(Token::plain(format!("{to}{}", line::render(&inner?).concat())));
+            return Ok(Token::plain(format!("{to}{}", line::render(&inner?).join(","))));
         }
         match token {
-            Token::Operand(name) if name.starts_with('@') => impossible(format!(
-                "the client did not tell what {name} holds, which a Linux worker would read otherwise"
-            )),
             Token::Operand(name) => Ok(Token::Operand(self.way("source", name)?)),
             Token::Flag { flag, meaning: Meaning::Absolute, .. } => impossible(format!(
                 "with {flag} the result would hold a path of the worker, which no Windows client knows"
@@ -64,6 +66,7 @@ impl Commands<'_> {
                         let (from, to) = value.split_once('=').unwrap_or((value, ""));
                         format!("{}={to}", self.way(flag, from)?)
                     }
+                    _ if flag == line::LLVM => self.glued(value)?,
                     _ => value.clone(),
                 };
                 Ok(Token::Flag {
@@ -76,6 +79,27 @@ impl Commands<'_> {
             Token::Flag { flag, .. } => Ok(Token::plain(self.glued(flag)?)),
             Token::Unknown(arg) => Ok(Token::Unknown(self.glued(arg)?)),
         }
+    }
+
+    /// A map of the client's own for what our maps are for too: clang-cl reads ours last, since they are
+    /// for its front end, and one that fits the way to the drives fits what has a drive.
+    fn no_other_map(&self, tokens: &[Token]) -> Result<(), Refusal> {
+        let to_drives = self.dir.to_drives();
+        for (at, token) in tokens.iter().enumerate() {
+            let Token::Flag { flag, value: Some(value), meaning: Meaning::Remap, .. } = token
+            else {
+                continue;
+            };
+            let handed = at.checked_sub(1).is_some_and(|at| is_flag(&tokens[at], "-Xclang"));
+            let left = value.split('=').next().unwrap_or_default();
+            if to_drives.starts_with(left) || !handed && left.starts_with(&to_drives) {
+                return impossible(format!(
+                    "{flag}{value} is read together with the maps of drives: put -Xclang before one for \
+                     an absolute name"
+                ));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn way(&self, what: &str, name: &str) -> Result<String, Refusal> {
@@ -108,9 +132,11 @@ impl Commands<'_> {
 
 /// `-Xclang -fdebug-compilation-dir -Xclang`: what follows is told, and no path that is walked.
 fn is_told(before: &[Token]) -> bool {
-    let flag =
-        |token: &Token, spelling| matches!(token, Token::Flag { flag, .. } if flag == spelling);
-    flag(&before[0], "-fdebug-compilation-dir") && flag(&before[1], "-Xclang")
+    is_flag(&before[0], "-fdebug-compilation-dir") && is_flag(&before[1], "-Xclang")
+}
+
+fn is_flag(token: &Token, spelling: &str) -> bool {
+    matches!(token, Token::Flag { flag, .. } if flag == spelling)
 }
 
 #[cfg(test)]
@@ -125,6 +151,7 @@ mod tests {
         let spec = request.command_spec.get_or_insert_default();
         spec.system_include_path.clear();
         spec.target = Some("x86_64-pc-windows-msvc".to_owned());
+        spec.version = Some("clang version 14.0.6".to_owned());
         request
     }
 
@@ -159,18 +186,42 @@ mod tests {
             &format!("{MAPS} -fsanitize-ignorelist=../x.txt /winsysroot @c/s /c a.cc"),
         );
         check("/unheard:C:\\x\\y /c a.cc", &format!("{MAPS} /unheard:@c/x/y /c a.cc"));
+        check("-mllvm -x=C:\\y /c a.cc", &format!("{MAPS} -mllvm -x=@c/y /c a.cc"));
         check("-unheard=C:/x,..\\y /c a.cc", &format!("{MAPS} -unheard=@c/x,..\\y /c a.cc"));
     }
 
     #[test]
     fn debug_information_tells_the_clients_directory() {
         let dirs = "-fdebug-compilation-dir=C:\\src\\out -fcoverage-compilation-dir=C:\\src\\out";
-        check("/Z7 /c a.cc", &format!("{dirs} /Z7 /c a.cc"));
+        let object = "-Xclang -object-file-name=C:\\src\\out\\";
+        check("/Z7 /c a.cc", &format!("{dirs} {object}a.obj /Z7 /c a.cc"));
         check("/Z7 -ffile-compilation-dir=. /c a.cc", "/Z7 -ffile-compilation-dir=. /c a.cc");
         let half = "-fcoverage-compilation-dir=C:\\src\\out -fdebug-compilation-dir=. /Zi /c a.cc";
         check("-fdebug-compilation-dir=. /Zi /c a.cc", half);
+        for (line, placed, name) in [
+            ("/Z7 /c ..\\a.cc", "/Z7 /c ../a.cc", "C:\\src\\out\\a.obj"),
+            ("/Z7 /Fox\\b /c a.cc", "/Z7 /Fox/b /c a.cc", "C:\\src\\out\\x\\b.obj"),
+            ("/Z7 /Fox.d\\ /c a.b.cc", "/Z7 /Fox.d/ /c a.b.cc", "C:\\src\\out\\x.d\\a.b.obj"),
+            ("/Z7 -o b.o /c a.cc", "/Z7 -o b.o /c a.cc", "C:\\src\\out\\b.o"),
+            ("/Z7 /Foa.o /Fo /c a.cc", "/Z7 /Foa.o /Fo /c a.cc", "C:\\src\\out\\a.obj"),
+        ] {
+            check(line, &format!("{dirs} -Xclang -object-file-name={name} {placed}"));
+        }
+        let drive = "-Xclang -object-file-name=D:\\o\\a.obj -Xclang -fdebug-prefix-map=@d=D: -Xclang \
+                     -fmacro-prefix-map=@d=D:";
+        check("/Z7 /FoD:\\o\\ /c a.cc", &format!("{dirs} {drive} /Z7 /Fo@d/o/ /c a.cc"));
         let front_end = "-Xclang -fdebug-compilation-dir -Xclang C:\\x /c a.cc";
         check(front_end, front_end);
+    }
+
+    #[test]
+    fn a_map_of_the_clients_own_keeps_its_slash() {
+        check(
+            "-Xclang -fdebug-prefix-map=C:\\src\\= /c a.cc",
+            &format!("{MAPS} -Xclang -fdebug-prefix-map=@c/src/= /c a.cc"),
+        );
+        check("-ffile-prefix-map=x\\=y /c a.cc", "-ffile-prefix-map=x/=y /c a.cc");
+        check("/clang:-Wp,-DX,-DY /c a.cc", "/clang:-Wp,-DX,-DY /c a.cc");
     }
 
     #[test]
@@ -193,6 +244,9 @@ mod tests {
         let job = parse(request("-fmsc-version=1916 /c a.cc", &["a.cc", own], &[])).expect("a job");
         let dir = "-resource-dir=../../../c/LLVM/lib/clang/14.0.6";
         assert!(job.args.contains(&dir.to_owned()), "{:?}", job.args);
+        let same = "c:/llvm/bin/../lib/clang/14.0.6/include/stdint.h";
+        let both = parse(request("-fmsc-version=1916 /c a.cc", &["a.cc", own, same], &[]));
+        assert!(both.is_ok(), "{both:?}");
         let mut request = request("-fmsc-version=1916 /c a.cc", &["a.cc"], &[]);
         request.command_spec.get_or_insert_default().cxx_system_include_path =
             vec!["C:\\LLVM\\lib\\clang\\14.0.6\\include".to_owned(), "D:\\VS\\include".to_owned()];
@@ -217,6 +271,14 @@ mod tests {
             ("-fmsc-version=1 /c @a.rsp", &[], &[], "@a.rsp"),
             ("-fmsc-version=1 /c a.cc", &[], &["INCLUDE=C:x"], "variable INCLUDE: \"C:x\""),
             ("-fmsc-version=1 /FC /c a.cc", &[], &[], "/FC"),
+            ("-fmsc-version=1 -v /c a.cc", &[], &[], "-v"),
+            ("-fmsc-version=1 -ffile-prefix-map=C:\\src=x /c a.cc", &[], &[], "put -Xclang before"),
+            (
+                "-fmsc-version=1 -ffile-prefix-map=..=x /IC:\\i /c a.cc",
+                &[],
+                &[],
+                "the maps of drives",
+            ),
             ("-fmsc-version=1 /c a.cc", &own[..], &[], "own headers"),
             ("-fmsc-version=1 /c a.cc", &["\\\\host\\x.h"], &[], "is on a share"),
         ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::command::Commands;
 use crate::command::{self as line, Meaning, Token};
 use crate::refusal::{Refusal, impossible};
-use crate::windows_path::DRIVES;
+use crate::windows_path::{DRIVES, WindowsDir};
 
 impl Commands<'_> {
     /// On Windows clang-cl pretends to be the version of Microsoft's compiler that is installed.
@@ -49,6 +49,58 @@ impl Commands<'_> {
         missing.map(|(_, flag)| format!("{flag}{}", self.cwd)).collect()
     }
 
+    /// The object's whole name, which debug information tells where the directory is not relative. A
+    /// worker would take an absolute one of Windows for a relative one, and tell the name as typed.
+    pub(super) fn object(&self) -> Vec<String> {
+        let mut debug = false;
+        let (mut dir, mut object, mut source) = (None, None, None);
+        let mut handed_on = false;
+        for token in &self.job.tokens {
+            let is_value = std::mem::take(&mut handed_on);
+            match token {
+                Token::Flag { meaning: Meaning::DebugInfo, .. } => debug = true,
+                Token::Flag {
+                    meaning: Meaning::CompilationDir | Meaning::DebugDir, value, ..
+                } => {
+                    dir = value.as_deref();
+                }
+                Token::Flag { flag, value, .. } => match flag.get(1..) {
+                    Some("Fo" | "Fo:" | "o") => object = value.as_deref(),
+                    Some("Tc" | "Tp") => source = source.or(value.as_deref()),
+                    Some("Xclang") => handed_on = true,
+                    _ => {}
+                },
+                Token::Operand(name) if !is_value => source = source.or(Some(name.as_str())),
+                _ => {}
+            }
+        }
+        let relative = dir.is_some_and(|dir| !WindowsDir::is_absolute(dir));
+        // Before 14 there is no such flag, and no such name.
+        let known = major(&self.job.compiler.version).is_some_and(|major| major >= 14);
+        let Some(source) = source.filter(|_| debug && known && !relative) else {
+            return Vec::new();
+        };
+        let is_slash = |letter: char| matches!(letter, '\\' | '/');
+        let source = source.rsplit(is_slash).next().unwrap_or(source);
+        let object = object.unwrap_or("");
+        let mut name = match object {
+            "" => source.to_owned(),
+            dir if dir.ends_with(is_slash) => format!("{dir}{source}"),
+            name => name.to_owned(),
+        };
+        if !object.rsplit(is_slash).next().is_some_and(|last| last.contains('.')) {
+            let start = name.rfind(is_slash).map_or(0, |slash| slash + 1);
+            let end = name[start..].rfind('.').map_or(name.len(), |dot| start + dot);
+            name = format!("{}.obj", &name[..end]);
+        }
+        let whole = match name.starts_with(is_slash) {
+            true => format!("{}{name}", &self.cwd[..2]),
+            false if WindowsDir::is_absolute(&name) => name,
+            false => format!("{}\\{name}", self.cwd.trim_end_matches(is_slash)),
+        };
+        line::for_front_end(format!("-object-file-name={whole}")).into()
+    }
+
     /// Where the client's clang-cl finds its own headers, which the worker's may not be, and those
     /// of Visual Studio where no variable tells of them.
     pub(super) fn headers(&self) -> Result<Vec<String>, Refusal> {
@@ -60,7 +112,12 @@ impl Commands<'_> {
             self.job.inputs.iter().filter_map(|input| own_headers(&input.name)).collect();
         let mut flags = Vec::new();
         if let Some(dir) = own.first().filter(|_| !has(&["resource-dir"])) {
-            let other = own.iter().find(|other| !other.eq_ignore_ascii_case(dir));
+            // By where they are, however they are spelled.
+            let place = |dir: &str| {
+                self.dir.walk(dir).map(|walked| walked.path.as_str().to_lowercase()).ok()
+            };
+            let first = place(dir);
+            let other = own.iter().find(|other| place(other) != first);
             if let Some(other) = other {
                 return impossible(format!(
                     "{dir:?} and {other:?} hold the compiler's own headers"
@@ -99,6 +156,12 @@ impl Commands<'_> {
         let flags = ["-fdebug-prefix-map=", "-fmacro-prefix-map="];
         flags.map(|flag| line::for_front_end(format!("{flag}{way}{drive}={name}:"))).concat()
     }
+}
+
+/// The first number of a version that is told as `clang version 14.0.6`.
+fn major(version: &str) -> Option<u32> {
+    let (_, told) = version.split_once("version ")?;
+    told.split('.').next()?.parse().ok()
 }
 
 /// The directory of clang's resources, of a header in it.

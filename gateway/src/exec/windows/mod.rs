@@ -24,6 +24,9 @@ use command::Commands;
 use spellings::Spellings;
 pub(super) use told::{WindowsTold, not_found};
 
+/// Names of files and directories in one compile; inputs and what they lie in are the most of them.
+const MAX_NAMES: usize = 500_000;
+
 /// What is known of a Windows client's compile beside that of others.
 #[derive(Debug)]
 pub(crate) struct Windows {
@@ -78,7 +81,7 @@ pub(super) fn translate(job: &mut Job, cwd: &str, dir: WindowsDir) -> Result<(),
     job.env = env;
     job.compiler.system_include.clear();
 
-    let spellings = spellings(job, &tokens);
+    let spellings = spellings(job, &tokens)?;
     job.tokens = tokens;
     job.cwd = spellings.canonical(job.cwd.clone());
     for input in &mut job.inputs {
@@ -97,7 +100,7 @@ pub(super) fn translate(job: &mut Job, cwd: &str, dir: WindowsDir) -> Result<(),
 }
 
 /// All spellings by which the compile names something.
-fn spellings(job: &Job, tokens: &[Token]) -> Spellings {
+fn spellings(job: &Job, tokens: &[Token]) -> Result<Spellings, Refusal> {
     let mut spellings = Spellings::default();
     spellings.there(&job.cwd);
     for input in &job.inputs {
@@ -115,8 +118,13 @@ fn spellings(job: &Job, tokens: &[Token]) -> Spellings {
         if let Ok(walked) = job.cwd.walk(name) {
             spellings.named(&walked.path);
         }
+        if spellings.count() > MAX_NAMES {
+            return impossible(format!(
+                "more than {MAX_NAMES} names are more than can be compared"
+            ));
+        }
     }
-    spellings
+    Ok(spellings)
 }
 
 /// What is one file on Windows must have one contents.

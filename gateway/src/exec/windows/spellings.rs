@@ -3,24 +3,36 @@
 //! The least of the spellings is the file or directory, the others are links to it. A compiler then
 //! finds it by each of them, and takes it for one file, as `#pragma once` wants.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use crate::paths::AbsPath;
 
 /// The spellings of each name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Spellings {
-    /// By the whole path in lower case.
-    names: BTreeMap<String, Name>,
+    /// The first is the root.
+    names: Vec<Name>,
+    /// Where in `names` one is, by the directory that holds it and by itself in lower case.
+    found: HashMap<(usize, Box<str>), usize>,
     /// Whether any has several.
     several: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Name {
-    spellings: BTreeSet<String>,
+    dir: usize,
+    /// The one that stands for the others.
+    least: Box<str>,
+    others: BTreeSet<Box<str>>,
     /// Whether something stands there, or it was only named.
     there: bool,
+}
+
+impl Default for Spellings {
+    fn default() -> Self {
+        let root = Name { dir: 0, least: "".into(), others: BTreeSet::new(), there: true };
+        Self { names: vec![root], found: HashMap::new(), several: false }
+    }
 }
 
 impl Spellings {
@@ -34,17 +46,28 @@ impl Spellings {
         self.add(path, false);
     }
 
+    /// Names of which spellings are known.
+    pub(super) fn count(&self) -> usize {
+        self.names.len()
+    }
+
     fn add(&mut self, path: &AbsPath, there: bool) {
-        let mut lower = String::new();
+        let mut dir = 0;
         for part in parts(path) {
-            lower.push('/');
-            lower.extend(part.chars().flat_map(char::to_lowercase));
-            let name = self.names.entry(lower.clone()).or_default();
-            name.there |= there;
-            if !name.spellings.contains(part) {
-                name.spellings.insert(part.to_owned());
-                self.several |= name.spellings.len() > 1;
+            let next = self.names.len();
+            let at = *self.found.entry((dir, lower(part))).or_insert(next);
+            if at == next {
+                self.names.push(Name {
+                    dir,
+                    least: part.into(),
+                    others: BTreeSet::new(),
+                    there: false,
+                });
             }
+            let name = &mut self.names[at];
+            name.there |= there;
+            self.several |= name.spell(part);
+            dir = at;
         }
     }
 
@@ -53,12 +76,10 @@ impl Spellings {
         if !self.several {
             return path;
         }
-        let mut lower = String::new();
+        let mut dir = Some(0);
         let spelled = parts(&path).map(|part| {
-            lower.push('/');
-            lower.extend(part.chars().flat_map(char::to_lowercase));
-            let name = self.names.get(&lower).and_then(|name| name.spellings.first());
-            name.map_or(part, String::as_str)
+            dir = dir.and_then(|dir| self.found.get(&(dir, lower(part))).copied());
+            dir.map_or(part, |at| &*self.names[at].least)
         });
         let spelled: Vec<&str> = spelled.collect();
         if spelled.is_empty() { path } else { AbsPath::root().join(&spelled.join("/")) }
@@ -66,16 +87,43 @@ impl Spellings {
 
     /// The other spellings of what is there, in order, with the name beside them that each leads to.
     pub(super) fn links(&self) -> Vec<(AbsPath, String)> {
-        let several = self.names.iter().filter(|(_, name)| name.there && name.spellings.len() > 1);
-        let links = several.flat_map(|(lower, name)| {
-            let mut spellings = name.spellings.iter();
-            let target = spellings.next().cloned().unwrap_or_default();
-            let dir = lower.rsplit_once('/').map_or("", |(dir, _)| dir);
-            let dir = self.canonical(AbsPath::root().join(dir.trim_start_matches('/')));
-            spellings.map(move |other| (dir.join(other), target.clone()))
+        let several = self.names.iter().filter(|name| name.there && !name.others.is_empty());
+        let links = several.flat_map(|name| {
+            let dir = self.path(name.dir);
+            name.others.iter().map(move |other| (dir.join(other), name.least.to_string()))
         });
-        links.collect()
+        let mut links: Vec<_> = links.collect();
+        links.sort_unstable();
+        links
     }
+
+    fn path(&self, at: usize) -> AbsPath {
+        let mut parts = Vec::new();
+        let mut at = at;
+        while at != 0 {
+            parts.push(&*self.names[at].least);
+            at = self.names[at].dir;
+        }
+        parts.reverse();
+        if parts.is_empty() { AbsPath::root() } else { AbsPath::root().join(&parts.join("/")) }
+    }
+}
+
+impl Name {
+    /// Adds a spelling; whether there are several now.
+    fn spell(&mut self, part: &str) -> bool {
+        if *part < *self.least {
+            let other = std::mem::replace(&mut self.least, part.into());
+            self.others.insert(other);
+        } else if *part != *self.least && !self.others.contains(part) {
+            self.others.insert(part.into());
+        }
+        !self.others.is_empty()
+    }
+}
+
+fn lower(part: &str) -> Box<str> {
+    part.chars().flat_map(char::to_lowercase).collect()
 }
 
 fn parts(path: &AbsPath) -> impl Iterator<Item = &str> {
@@ -106,7 +154,7 @@ mod tests {
             let spellings = spellings(&names, &[]);
             assert_eq!(spellings.canonical(path("/w/c/inc/X.h")), path("/w/c/INC/X.h"));
             assert_eq!(spellings.canonical(path("/w/c/iNC/other")), path("/w/c/INC/other"));
-            let links = [("/w/c/Inc", "INC"), ("/w/c/inc", "INC"), ("/w/c/INC/x.h", "X.h")];
+            let links = [("/w/c/INC/x.h", "X.h"), ("/w/c/Inc", "INC"), ("/w/c/inc", "INC")];
             let links = links.map(|(link, target)| (path(link), target.to_owned()));
             assert_eq!(spellings.links(), links);
         }

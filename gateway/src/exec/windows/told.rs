@@ -3,6 +3,9 @@
 //! Names are only looked for where clang-cl prints them: in notes of what is included, and before the
 //! place of a diagnostic. What sources say stays as it is.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use bytes::Bytes;
 use memchr::memmem;
 
@@ -10,6 +13,9 @@ use crate::windows_path::WindowsDir;
 
 const INCLUDED: &str = "Note: including file:";
 const INCLUDED_FROM: &str = "In file included from ";
+
+/// What begins a sequence that colours what follows.
+const COLOUR: &str = "\u{1b}[";
 
 /// How names are told.
 pub(crate) struct WindowsTold {
@@ -53,28 +59,78 @@ impl WindowsTold {
     }
 
     fn line(&self, line: &str) -> String {
-        if let Some(rest) = line.strip_prefix(INCLUDED) {
-            let name = rest.trim_start_matches(' ');
-            let spaces = &rest[..rest.len() - name.len()];
-            let end = name.trim_end_matches(['\r', '\n']).len();
-            return format!("{INCLUDED}{spaces}{}{}", self.dir.told(&name[..end]), &name[end..]);
-        }
-        let (before, rest) = match line.strip_prefix(INCLUDED_FROM) {
-            Some(rest) => (INCLUDED_FROM, rest),
-            None => ("", line),
-        };
-        match place(rest) {
-            Some(at) => format!("{before}{}{}", self.dir.told(&rest[..at]), &rest[at..]),
+        let plain = Plain::of(line);
+        match name(&plain.text).and_then(|name| plain.whole(name)) {
+            Some(at) => {
+                format!(
+                    "{}{}{}",
+                    &line[..at.start],
+                    self.dir.told(&line[at.clone()]),
+                    &line[at.end..]
+                )
+            }
             None => line.to_owned(),
         }
     }
+}
+
+/// A line without the sequences that colour it, and where each byte of it stands.
+struct Plain<'a> {
+    text: Cow<'a, str>,
+    /// Nothing where none is coloured.
+    at: Vec<usize>,
+}
+
+impl<'a> Plain<'a> {
+    fn of(line: &'a str) -> Self {
+        if !line.contains(COLOUR) {
+            return Self { text: Cow::Borrowed(line), at: Vec::new() };
+        }
+        let (mut text, mut at) =
+            (String::with_capacity(line.len()), Vec::with_capacity(line.len()));
+        let mut rest = 0;
+        while let Some(begins) = line[rest..].find(COLOUR).map(|found| rest + found) {
+            let numbers = &line[begins + COLOUR.len()..];
+            let end = numbers.find(|it: char| !it.is_ascii_digit() && it != ';');
+            let is_one = end.is_some_and(|end| numbers[end..].starts_with('m'));
+            // What is no such sequence stays, and is looked at no more.
+            let ends = begins + COLOUR.len() + if is_one { end.unwrap_or(0) + 1 } else { 0 };
+            let kept = if is_one { begins } else { ends };
+            text.push_str(&line[rest..kept]);
+            at.extend(rest..kept);
+            rest = ends;
+        }
+        text.push_str(&line[rest..]);
+        at.extend(rest..line.len());
+        Self { text: Cow::Owned(text), at }
+    }
+
+    /// Where a part of the text stands in the line; none where a colour changes in the middle.
+    fn whole(&self, part: Range<usize>) -> Option<Range<usize>> {
+        if self.at.is_empty() || part.is_empty() {
+            return Some(part);
+        }
+        let whole = *self.at.get(part.start)?..self.at.get(part.end - 1)? + 1;
+        (whole.len() == part.len()).then_some(whole)
+    }
+}
+
+/// Where a line that the compiler printed names a file.
+fn name(line: &str) -> Option<Range<usize>> {
+    if let Some(rest) = line.strip_prefix(INCLUDED) {
+        let start = line.len() - rest.trim_start_matches(' ').len();
+        return Some(start..line.trim_end_matches(['\r', '\n']).len().max(start));
+    }
+    let before = if line.starts_with(INCLUDED_FROM) { INCLUDED_FROM.len() } else { 0 };
+    place(&line[before..]).map(|end| before..before + end)
 }
 
 /// The reason not to believe that a header is not there: a worker's names have case, and the client may
 /// have found it by another spelling than a source does.
 pub(in crate::exec) fn not_found(stderr: &[u8]) -> Option<String> {
     let told = String::from_utf8_lossy(stderr);
-    let line = told.lines().find(|line| line.ends_with("' file not found"))?;
+    let mut lines = told.lines().map(|line| Plain::of(line).text);
+    let line = lines.find(|line| line.ends_with("' file not found"))?;
     let (_, name) = line.trim_end_matches("' file not found").rsplit_once('\'')?;
     Some(format!(
         "{name:?} is not found on the worker, where names have case: the client's own compiler can tell"
@@ -124,6 +180,22 @@ mod tests {
     }
 
     #[test]
+    fn colours_hide_no_name() {
+        check(
+            "\u{1b}[1m../src/a.cc(3,5): \u{1b}[0m\u{1b}[0;1;31merror: \u{1b}[0m\u{1b}[1mno / x\u{1b}[0m",
+            "\u{1b}[1m..\\src\\a.cc(3,5): \u{1b}[0m\u{1b}[0;1;31merror: \u{1b}[0m\u{1b}[1mno / x\u{1b}[0m",
+        );
+        check(
+            "\u{1b}[1mIn file included from ../../../c/a.cc:1:\u{1b}[0m",
+            "\u{1b}[1mIn file included from C:\\a.cc:1:\u{1b}[0m",
+        );
+        let stderr =
+            b"\x1b[1ma.cc(1,10): \x1b[0m\x1b[0;1;31mfatal error: \x1b[0m\x1b[1m'Sub/X.h' file not \
+                       found\x1b[0m\n";
+        assert!(not_found(stderr).is_some_and(|why| why.starts_with("\"Sub/X.h\"")));
+    }
+
+    #[test]
     fn what_sources_say_stays_as_it_is() {
         for line in [
             "#include \"../inc/x.h\"",
@@ -131,6 +203,8 @@ mod tests {
             "a/b(x): error: y",
             "clang: warning: ../x: y",
             "int a = b/c;",
+            "\u{1b}[1m../a\u{1b}[0m/b.cc(1): error: y",
+            "\u{1b}[",
         ] {
             check(line, line);
         }

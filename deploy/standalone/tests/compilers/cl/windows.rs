@@ -36,6 +36,7 @@ fn ask(line: &Line, outputs: &[&str], named: impl Fn(&str) -> String) -> ExecReq
     let spec = asked.command_spec.get_or_insert_default();
     spec.binary_hash = Some("ab".repeat(32).into());
     spec.target = Some("x86_64-pc-windows-msvc".to_owned());
+    spec.version = Some("clang version 14.0.6".to_owned());
     spec.local_compiler_path = Some("D:\\LLVM\\bin\\clang-cl.exe".to_owned());
     spec.cxx_system_include_path = vec!["D:\\LLVM\\lib\\clang\\14.0.6\\include".to_owned()];
     asked.requester_info = Some(RequesterInfo {
@@ -80,7 +81,8 @@ fn local(line: &str, outputs: &[&str]) -> Ended {
 }
 
 const ALWAYS: &str = "--target=x86_64-pc-windows-msvc {dirs}-resource-dir={up}d/LLVM/lib/clang/14.0.6 {maps} /Brepro -fmsc-version=1916";
-const DIRS: &str = "-fdebug-compilation-dir=C:\\p\\build -fcoverage-compilation-dir=C:\\p\\build ";
+const DIRS: &str = "-fdebug-compilation-dir=C:\\p\\build -fcoverage-compilation-dir=C:\\p\\build \
+                    -Xclang -object-file-name=C:\\p\\build\\a.obj ";
 
 /// A Windows line, the same on Linux, and outputs of both by their Linux names.
 const CASES: &[(&str, &str, &[&str])] = &[
@@ -178,7 +180,9 @@ async fn what_is_told_has_the_clients_names() {
     assert!(stderr.contains("..\\src\\a.cc(13,"), "{stderr}");
     let holds =
         |text: &str| ended.made["a.obj"].windows(text.len()).any(|part| part == text.as_bytes());
-    for text in ["C:\\p\\src\\a.cc", "C:\\p\\build", "C:\\p\\sdk\\um\\windows.h"] {
+    for text in
+        ["C:\\p\\src\\a.cc", "C:\\p\\build", "C:\\p\\build\\a.obj", "C:\\p\\sdk\\um\\windows.h"]
+    {
         assert!(holds(text), "{text}");
     }
     assert!(!holds("/proc/") && !holds("/windows/"));

@@ -88,5 +88,5 @@ async fn a_receiver_with_tls_is_shown_our_certificate_and_our_key() {
     counted(&receiver).await;
     let services = ["goma-gateway", "goma-shard", "remoteexec_proxy"];
     let all = |service: &&str| receiver.spans().iter().any(|span| span.service == **service);
-    until(&receiver, |_| services.iter().all(|service| all(service))).await;
+    until(&receiver, |_| services.iter().all(&all)).await;
 }

@@ -133,7 +133,7 @@ impl Plan {
         let (outputs, output_dirs) = (named(&job.outputs), named(&job.output_dirs));
         let program = match &rewrite {
             None => vec![toolchain.program.clone()],
-            Some(rewrite) => rewrite.program(toolchain)?,
+            Some(rewrite) => rewrite.program(toolchain, &job.expanded_args)?,
         };
         let command = CommandBlob {
             arguments: [program, toolchain.arguments.clone(), args].concat(),

@@ -23,15 +23,17 @@ impl Rewrite {
     pub(super) fn users_map(&self, flag: &str, value: &str) -> Vec<String> {
         let mut maps = Vec::new();
         let (from, to) = value.split_once('=').unwrap_or(("", ""));
-        if AbsPath::parse(from).is_err() {
+        // What of the distribution's it maps has the same name on the worker.
+        if AbsPath::parse(from).map_or(true, |from| from.is_system()) {
             return vec![format!("{flag}{value}")];
         }
+        let root = self.root.as_str().trim_end_matches('/');
         if let Some(rest) = self.cwd.as_str().strip_prefix(from) {
             maps.push(format!("{flag}{CWD}={to}{rest}"));
         }
-        if let Some(rest) = self.root.as_str().strip_prefix(from) {
+        if let Some(rest) = root.strip_prefix(from) {
             maps.push(format!("{flag}{}={to}{rest}", self.at));
-        } else if let Some(rest) = from.strip_prefix(self.root.as_str()) {
+        } else if let Some(rest) = from.strip_prefix(root) {
             maps.push(format!("{flag}{}{rest}={to}", self.at));
         }
         if maps.is_empty() {
@@ -44,12 +46,17 @@ impl Rewrite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::rewrite;
+    use super::super::tests::{rewrite, rewrite_in};
+    use super::Rewrite;
 
     /// In `/home/u/src`, with `/home/u` as the root.
     #[track_caller]
     fn check(compiler: &str, map: &str, mapped: &[&str]) {
-        let rewrite = rewrite(&format!("{compiler} -c a.c"));
+        compare(&rewrite(&format!("{compiler} -c a.c")), map, mapped);
+    }
+
+    #[track_caller]
+    fn compare(rewrite: &Rewrite, map: &str, mapped: &[&str]) {
         let flag = "-fdebug-prefix-map=";
         let maps = rewrite.users_map(flag, map);
         let mapped: Vec<_> = mapped.iter().map(|map| format!("{flag}{map}")).collect();
@@ -66,5 +73,18 @@ mod tests {
         check("gcc", "../x=/y", &["../x=/y"]);
         check("gcc", "/opt/x=/y", &["/opt/x=/y"]);
         check("clang", "/home/u=X", &["/proc/self/cwd=X/src", &format!("{at}=X")]);
+        check("gcc", "/usr/include=i", &["/usr/include=i"]);
+    }
+
+    #[test]
+    fn so_it_does_where_the_root_is_that_of_the_disk() {
+        let rewrite = rewrite_in("/", "gcc -c a.c");
+        let at = "/proc/self/./cwd/../../..";
+        assert_eq!(rewrite.at, at);
+        compare(&rewrite, "/var/x=i", &[&format!("{at}/var/x=i")]);
+        compare(&rewrite, "/home=i", &["/proc/self/cwd=i/u/src", &format!("{at}/home=i")]);
+        compare(&rewrite, "/usr/include=i", &["/usr/include=i"]);
+        let maps = rewrite.maps(false).join(" ");
+        assert!(maps.contains(&format!("-fdebug-prefix-map={at}= ")), "{maps}");
     }
 }

@@ -16,6 +16,7 @@ mod others;
 mod own_compiler;
 mod project;
 mod sizes;
+mod surroundings;
 mod worker_failures;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ mod notes;
 mod nowhere;
 mod others;
 mod own_compiler;
+mod policies;
 mod project;
 mod sizes;
 mod surroundings;

@@ -81,7 +81,9 @@ impl ExecConfig {
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if is_text_proto(text) {
-            return text_proto::parse(text);
+            let text_proto::Read { config, left_out } = text_proto::parse(text)?;
+            left_out.iter().for_each(|what| tracing::warn!("--exec-config-file: {what}"));
+            return Ok(config);
         }
         let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
         if config.platforms.is_empty() && config.compilers.is_empty() {
@@ -108,6 +110,20 @@ impl ExecConfig {
         match config.backends.keys().find(|name| !is_used(name)) {
             Some(name) => Err(format!("[backend.{name}]: no platform uses it")),
             None => Ok(config),
+        }
+    }
+}
+
+impl PlatformEntry {
+    /// For everybody, on the flags' own backend.
+    pub(super) fn of_properties(properties: BTreeMap<String, String>) -> Self {
+        Self {
+            dimensions: Vec::new(),
+            backend: None,
+            groups: Vec::new(),
+            properties,
+            absolute_paths: None,
+            output_fields: None,
         }
     }
 }

@@ -151,7 +151,7 @@ impl Plan {
             timeout: config.timeouts.action,
             properties: &properties,
             salt: salt.finish(),
-            do_not_cache: false,
+            do_not_cache: config.do_not_cache,
         }
         .encode();
         let digest = action.digest;

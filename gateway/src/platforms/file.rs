@@ -59,6 +59,9 @@ pub struct PlatformEntry {
     /// As the flag; without it as the backend's preset says.
     #[serde(default, deserialize_with = "value_of_flag")]
     pub output_fields: Option<OutputFields>,
+    /// Whether its compiles run each time, and no result of them is kept.
+    #[serde(default)]
+    pub do_not_cache: bool,
 }
 
 impl ExecConfig {
@@ -124,6 +127,7 @@ impl PlatformEntry {
             properties,
             absolute_paths: None,
             output_fields: None,
+            do_not_cache: false,
         }
     }
 }

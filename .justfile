@@ -59,6 +59,11 @@ test:
 test-unit *FILTER: install
     GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" cargo test --workspace --locked {{ FILTER }}
 
+# Every command line of every compiler on every backend, each against a local compile; a quarter of an hour
+matrix EVERY="1": install
+    MATRIX_EVERY={{ EVERY }} GOMA_TESTS_MUST_RUN=1 GOMA_TEST_CASD_DIR="${GOMA_TEST_CASD_DIR:-$PWD/target/tools/casd}" \
+        cargo test --locked -p goma-standalone --test compilers -- --nocapture
+
 # Steady load on a cluster for so many seconds: it may not grow
 soak SECONDS="3600" *ARGS: install
     .ci/acceptance/load --soak {{ SECONDS }} {{ ARGS }}

@@ -22,6 +22,8 @@ pub struct GatewayConfig {
     pub absolute_paths: AbsolutePaths,
     /// How outputs are asked for.
     pub output_fields: OutputFields,
+    /// Whether each compile is to run, and nothing of it to be kept.
+    pub do_not_cache: bool,
     /// Most file names in one `missing_input` answer, beside the rule of half; 0 is no limit.
     pub missing_input_limit: usize,
     /// Times a lost input may be put back and the action executed again.
@@ -88,6 +90,7 @@ impl Default for GatewayConfig {
             flags: Flags::default(),
             absolute_paths: AbsolutePaths::Refuse,
             output_fields: OutputFields::Paths,
+            do_not_cache: false,
             missing_input_limit: 0,
             max_retries: 2,
             timeouts: Timeouts::default(),

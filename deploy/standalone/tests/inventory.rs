@@ -68,6 +68,46 @@ async fn a_listed_hash_is_one_that_the_worker_must_have() {
     assert!(why.contains("/usr/bin/gcc") && why.contains(&hash), "{why}");
 }
 
+#[tokio::test]
+async fn a_clients_compiler_may_be_another_file_that_is_as_good() {
+    let dir = temp_dir();
+    let hash = |path: &str| goma_common::Digest::of(&std::fs::read(path).expect("gcc")).hex();
+    let text = format!(
+        "[[compiler]]\nname = \"gcc\"\nbinary-hash = \"{}\"\nequivalent-hashes = [\"{}\"]\n\
+         path = \"/usr/bin/gcc\"\n",
+        hash("/usr/bin/gcc"),
+        "ab".repeat(32),
+    );
+    let program = with_file(dir.path(), "inventory.toml", &text).await;
+    let compiled = object(&program.goma().exec(&compile("12.9", "")).await);
+    assert!(compiled.starts_with(b"\x7fELF"), "no object");
+    let mut other = compile("12.9", "");
+    let spec = other.command_spec.get_or_insert_default();
+    spec.binary_hash = Some("cd".repeat(32).into());
+    assert!(refusal(&program.goma().exec(&other).await).contains("not registered"));
+}
+
+#[tokio::test]
+async fn clang_makes_code_for_the_clients_target_where_the_list_says_so() {
+    /// Where an ELF file tells its machine, and the two that are compiled for.
+    const MACHINE: usize = 18;
+    const AARCH64: u8 = 183;
+    const X86_64: u8 = 62;
+    let dir = temp_dir();
+    let text = "[[compiler]]\nname = \"clang\"\npath = \"/usr/bin/clang\"\nadd-target = true\n";
+    let program = with_file(dir.path(), "inventory.toml", text).await;
+    let machine = async |target: &str, flag: Option<&str>| {
+        let mut request = compile("14", target);
+        request.command_spec.get_or_insert_default().name = Some("clang".to_owned());
+        request.arg.extend(flag.map(ToOwned::to_owned));
+        object(&program.goma().exec(&request).await)[MACHINE]
+    };
+    assert_eq!(machine("aarch64-linux-gnu", None).await, AARCH64);
+    assert_eq!(machine("", None).await, X86_64);
+    // The command line's own counts.
+    assert_eq!(machine("aarch64-linux-gnu", Some("--target=x86_64-linux-gnu")).await, X86_64);
+}
+
 /// gcc of these versions, as the file lists them.
 fn versions(versions: &[&str]) -> String {
     let entry = |version| {

@@ -142,6 +142,28 @@ async fn dimensions_that_no_platform_has_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_platform_of_which_nothing_is_to_be_kept_compiles_each_time() {
+    let dir = temp_dir();
+    let file = dir.path().join("platforms.toml");
+    let text = "[[platform]]\ndimensions = [\"pool:measured\"]\ndo-not-cache = true\n\
+                [[platform]]\ndimensions = [\"pool:usual\"]\n";
+    write(&file, text).expect("writes");
+    let proxy = start(dir.path(), &file).await;
+    let compile = async |pool: &str| {
+        let script = "#!/bin/sh\nexec cat /proc/sys/kernel/random/uuid > out.o\n";
+        let mut request = compiler_script("/home/a", b"int a;\n", script);
+        request.requester_info.get_or_insert_default().dimensions = vec![pool.to_owned()];
+        let answer = proxy.goma().exec(&request).await;
+        (object(&answer), answer.cache_hit.unwrap_or(0) != 0)
+    };
+    let (measured, usual) = ("pool:measured", "pool:usual");
+    let [(first, hit), (second, again)] = [compile(measured).await, compile(measured).await];
+    assert!(first != second && !hit && !again, "it was not run again");
+    let [(first, _), (second, again)] = [compile(usual).await, compile(usual).await];
+    assert!(first == second && again, "another platform's are kept");
+}
+
+#[tokio::test]
 async fn two_backends_that_cannot_be_told_apart_are_refused_by_name() {
     let dir = temp_dir();
     let file = dir.path().join("platforms.toml");

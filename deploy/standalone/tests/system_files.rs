@@ -160,6 +160,51 @@ async fn a_worker_that_is_not_ours_compiles_the_clients_headers() {
     casd.stop().await;
 }
 
+/// The programs that a worker needs to tell what it has, and no compiler.
+fn without_compilers(dir: &Path) -> PathBuf {
+    let bin = dir.join("bin");
+    std::fs::create_dir(&bin).expect("created");
+    for program in ["sh", "find", "sha256sum", "env"] {
+        std::fs::copy(Path::new("/usr/bin").join(program), bin.join(program)).expect("copied");
+    }
+    bin
+}
+
+/// What a client is told whose worker has these programs.
+async fn refused_by(casd: &Casd, dir: &Path) -> String {
+    let program = proxy_to(dir, casd.port).await;
+    let tree = sources();
+    let outcome = stock_client(&program).compile(tree.command(GCC)).await;
+    assert!(!outcome.is_success(), "{outcome:?}");
+    outcome.error_messages.join("; ")
+}
+
+#[tokio::test]
+async fn a_worker_without_the_compiler_is_told_of_by_name() {
+    let dir = temp_dir();
+    let bin = without_compilers(dir.path());
+    let Some(casd) = Casd::with_worker(dir.path(), None, Some(&bin)).await else { return };
+    let why = refused_by(&casd, dir.path()).await;
+    assert!(why.contains("compiler /usr/bin/") && why.contains("the worker has none"), "{why}");
+    casd.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_with_another_compiler_is_told_of_by_name_and_hash() {
+    let dir = temp_dir();
+    let bin = without_compilers(dir.path());
+    let other = b"#!/bin/sh\nexit 0\n";
+    let gcc = std::fs::canonicalize("/usr/bin/gcc").expect("gcc");
+    for name in [Path::new("gcc"), Path::new(gcc.file_name().expect("a name"))] {
+        std::fs::write(bin.join(name), other).expect("written");
+    }
+    let Some(casd) = Casd::with_worker(dir.path(), None, Some(&bin)).await else { return };
+    let why = refused_by(&casd, dir.path()).await;
+    let hash = goma_common::Digest::of(other).hex();
+    assert!(why.contains("compiler /usr/bin/gcc") && why.contains(&hash), "{why}");
+    casd.stop().await;
+}
+
 /// A copy of this machine's `/usr/include`, for a worker of its own kind.
 fn copied_include(dir: &Path) -> PathBuf {
     let include = dir.join("include");

@@ -133,7 +133,7 @@ impl Plan {
         let (outputs, output_dirs) = (named(&job.outputs), named(&job.output_dirs));
         let program = match &rewrite {
             None => vec![toolchain.program.clone()],
-            Some(rewrite) => rewrite.program(toolchain)?,
+            Some(rewrite) => rewrite.program(toolchain, &job.expanded_args)?,
         };
         let command = CommandBlob {
             arguments: [program, toolchain.arguments.clone(), args].concat(),
@@ -151,7 +151,7 @@ impl Plan {
             timeout: config.timeouts.action,
             properties: &properties,
             salt: salt.finish(),
-            do_not_cache: false,
+            do_not_cache: config.do_not_cache,
         }
         .encode();
         let digest = action.digest;
@@ -174,6 +174,9 @@ fn paths(layout: &Layout) -> &'static str {
 }
 
 /// The client's variables. `PWD` is for those that must run in the client's own directory.
+///
+/// The stock client sends neither locale nor time zone. What a worker has of them must not show in
+/// diagnostics or in `__TIME__`, so they are pinned, unless a client says something of them.
 fn environment(
     job: &Job,
     layout: &Layout,
@@ -196,6 +199,13 @@ fn environment(
     }
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".to_owned(), DEFAULT_PATH.to_owned()));
+    }
+    let of_locale = |name: &str| name == "LANG" || name == "LANGUAGE" || name.starts_with("LC_");
+    if !env.iter().any(|(name, _)| of_locale(name)) {
+        env.push(("LC_ALL".to_owned(), "C".to_owned()));
+    }
+    if !env.iter().any(|(name, _)| name == "TZ") {
+        env.push(("TZ".to_owned(), "UTC".to_owned()));
     }
     env.sort_unstable();
     env
@@ -230,6 +240,9 @@ impl<'a> Salt<'a> {
         sha2::Sha256::digest(&salted).to_vec()
     }
 }
+
+#[cfg(test)]
+mod golden;
 
 #[cfg(test)]
 mod tests {

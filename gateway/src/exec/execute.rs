@@ -1,11 +1,13 @@
 //! Has the worker run an action, and recovers from inputs that the backend has lost.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use goma_common::backoff::Backoff;
 use goma_common::reapi::Execution;
 use goma_common::shards::{Source, Trust};
 use goma_common::{Code, Deadline, Error};
+use goma_proto::reapi::ActionResult;
 use tracing::Instrument;
 use tracing::info_span;
 
@@ -39,14 +41,7 @@ pub(super) async fn run(
         let error = match once(exec, plan, must_run, job.source, deadline).await {
             Err(Refusal::Failed(error)) => error,
             Err(refusal) => return Err(refusal),
-            Ok(outcome) => match &outcome.lacking {
-                Some(name) if outcome.exit_status == 0 => {
-                    return impossible(format!(
-                        "the compiler ended well on the worker but did not make {name:?}"
-                    ));
-                }
-                _ => return Ok(outcome),
-            },
+            Ok(outcome) => return Ok(outcome),
         };
         retries += 1;
         if !may_be_lost_inputs(&error) || retries > exec.config.max_retries {
@@ -76,6 +71,7 @@ async fn once(
         .instrument(info_span!("execute", action = %plan.action));
     let executed = stage("execute", executed).await.map_err(refused)?;
     let deadline = deadline.at_most(exec.config.timeouts.outputs);
+    let links = links(plan, &executed.result);
     let collected =
         outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
             .instrument(info_span!("outputs"));
@@ -84,8 +80,33 @@ async fn once(
     let failed = collected.exit_status != 0;
     match worker.or_else(|| failed.then(|| plan.told.not_found(&collected.stderr)).flatten()) {
         Some(why) => impossible(why),
-        None => Ok(collected),
+        None => match &collected.lacking {
+            Some(name) if !failed => impossible(lacks(plan, &links, name)),
+            _ => Ok(collected),
+        },
     }
+}
+
+/// The expected outputs that a worker made as symbolic links, by the client's names.
+#[allow(deprecated, reason = "backends before REAPI 2.1 tell them apart by what they lead to")]
+fn links(plan: &Plan, result: &ActionResult) -> HashSet<String> {
+    let ActionResult { output_symlinks, output_file_symlinks, .. } = result;
+    let links = [output_symlinks, output_file_symlinks, &result.output_directory_symlinks];
+    let names = links.into_iter().flatten().filter_map(|link| {
+        plan.outputs.get(&link.path).or_else(|| plan.output_dirs.get(&link.path))
+    });
+    names.cloned().collect()
+}
+
+/// What became of an output that a compile which ended well did not leave.
+fn lacks(plan: &Plan, links: &HashSet<String>, name: &str) -> String {
+    if links.contains(name) {
+        return format!("output {name:?} is a symbolic link, which a client cannot be given");
+    }
+    let in_it = plan.output_dirs.values().any(|dir| dir == name);
+    let or =
+        if in_it { ", or put a symbolic link into it, which a client cannot be given" } else { "" };
+    format!("the compiler ended well on the worker but did not make {name:?}{or}")
 }
 
 /// What a backend will not run, it will not run when asked again: a platform that no worker has, an

@@ -44,15 +44,15 @@ impl Layout {
     /// Lays a job out.
     ///
     /// # Errors
-    /// [`Refusal::Impossible`] naming two paths that share nothing, or what makes the result depend
-    /// on the client's directory where the backend cannot offer it.
+    /// [`Refusal::Impossible`] naming what makes the result depend on the client's directory where
+    /// the backend cannot offer it, or two paths that have no directory in common which it could offer.
     pub(crate) fn of(
         job: &Job,
         inputs: &Inputs<'_>,
         toolchain: &Toolchain,
         absolute_paths: AbsolutePaths,
     ) -> Result<Self, Refusal> {
-        let top = top(job, inputs, toolchain)?;
+        let (top, apart) = top(job, inputs, toolchain);
         let relocation = match named_absolutely(job, inputs, toolchain) {
             // Of a Windows client's no path is absolute by now.
             _ if job.windows.is_some() => Relocation::Relocatable,
@@ -66,6 +66,9 @@ impl Layout {
         if let Relocation::Fixed(why) = &relocation {
             base = None;
             match absolute_paths {
+                AbsolutePaths::Property if root == AbsPath::root() => {
+                    return impossible(hides_the_workers(apart.as_ref(), job));
+                }
                 AbsolutePaths::Property => absolute_root = Some(root.as_str().to_owned()),
                 AbsolutePaths::Chroot => root = AbsPath::root(),
                 AbsolutePaths::Rewrite if job.reading.family.compiles_c() => {
@@ -103,14 +106,32 @@ fn named_absolutely(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Op
     file.cloned().or_else(named)
 }
 
-/// The nearest directory that holds the cwd and all files that are not the distribution's. One that
-/// the client asks for wins if it holds them too; `/` is none, it would hide the worker's own files.
-fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath, Refusal> {
+/// Why no backend can be asked to run a compile under `/`: its own files are there.
+fn hides_the_workers(apart: Option<&(AbsPath, AbsPath)>, job: &Job) -> String {
+    let what = match apart {
+        Some((one, other)) => format!("{one} and {other} share no directory but /"),
+        None => format!("the compile runs in {}", job.cwd),
+    };
+    format!(
+        "{what}, under which this server's backend cannot run a compile: put all of it below one \
+         directory, or start the server with --absolute-paths=rewrite"
+    )
+}
+
+/// The nearest directory that holds the cwd and all files that are not the distribution's, and the two
+/// paths by which that came to be `/`. One that the client asks for wins if it holds them too; `/` is
+/// none.
+fn top(
+    job: &Job,
+    inputs: &Inputs<'_>,
+    toolchain: &Toolchain,
+) -> (AbsPath, Option<(AbsPath, AbsPath)>) {
     let files = inputs.files.iter().map(|(input, _)| &input.path);
     let outputs = job.outputs.iter().chain(&job.output_dirs).map(|output| &output.path);
     let tools = toolchain.files.iter().map(|(path, _)| path);
     let all = files.chain(outputs).chain(tools);
     let mut top = job.cwd.clone();
+    let mut apart = None;
     if let Some(dir) = job.windows.as_ref().and_then(|windows| windows.top()) {
         top = top.common(&dir);
     }
@@ -122,17 +143,15 @@ fn top(job: &Job, inputs: &Inputs<'_>, toolchain: &Toolchain) -> Result<AbsPath,
         // The file's own directory, since the root must be one.
         let common = top.common(&path.parent());
         if common == AbsPath::root() && top != common {
-            return impossible(format!(
-                "{path} and {top} share no directory that could be the root of the inputs"
-            ));
+            apart = Some((path.clone(), top));
         }
         top = common;
     }
     match &job.exec_root {
         Some(asked) if *asked != AbsPath::root() && top.is_within(asked) && !asked.is_system() => {
-            Ok(asked.clone())
+            (asked.clone(), None)
         }
-        _ => Ok(top),
+        _ => (top, apart),
     }
 }
 
@@ -169,6 +188,56 @@ mod tests {
         let toolchain = Toolchain { program: program.to_owned(), ..Toolchain::default() };
         let layout = Layout::of(job, &Inputs { files }, &toolchain, AbsolutePaths::Property);
         layout.expect("it has a place").fixed
+    }
+
+    fn laid(job: &Job, absolute_paths: AbsolutePaths) -> Result<Layout, String> {
+        let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
+        let toolchain = Toolchain { program: "/usr/bin/gcc".to_owned(), ..Toolchain::default() };
+        Layout::of(job, &Inputs { files }, &toolchain, absolute_paths).map_err(|refusal| {
+            match refusal {
+                Refusal::Impossible(why) => why,
+                other => panic!("{other:?}"),
+            }
+        })
+    }
+
+    #[test]
+    fn what_shares_no_directory_is_laid_out_under_the_root_where_that_can_be() {
+        let job = job("gcc -c /var/x/a.c", &["/var/x/a.c", "/usr/include/stdio.h"]);
+        let chroot = laid(&job, AbsolutePaths::Chroot).expect("a place");
+        assert_eq!((chroot.root, chroot.base), (AbsPath::root(), None));
+        let rewritten = laid(&job, AbsolutePaths::Rewrite).expect("a place");
+        assert!(rewritten.rewritten && rewritten.base.is_some());
+        assert_eq!(rewritten.root, AbsPath::root());
+        for mode in [AbsolutePaths::Property, AbsolutePaths::Refuse] {
+            let why = laid(&job, mode).err().expect("it is refused");
+            assert!(why.contains("/var/x/a.c"), "{why}");
+        }
+        let why = laid(&job, AbsolutePaths::Property).err().expect("it is refused");
+        assert!(why.contains("/home/u/src") && why.contains("=rewrite"), "{why}");
+    }
+
+    #[test]
+    fn what_may_run_anywhere_is_laid_out_from_any_two_ends_of_the_disk() {
+        let job = job("gcc -c ../../../var/x/a.c", &["../../../var/x/a.c"]);
+        let laid = laid(&job, AbsolutePaths::Refuse).expect("a place");
+        assert_eq!((laid.root, laid.base), (AbsPath::root(), Some(BASE)));
+    }
+
+    #[test]
+    fn a_root_that_the_client_asks_for_counts_where_it_holds_all() {
+        for (asked, root) in [
+            ("/home", "/home"),
+            ("/home/u", "/home/u"),
+            ("/home/u/src", "/home/u"),
+            ("/opt", "/home/u"),
+            ("/", "/home/u"),
+        ] {
+            let mut job = job("gcc -c a.c", &["a.c", "../b.h"]);
+            job.exec_root = AbsPath::parse(asked).ok();
+            let laid = laid(&job, AbsolutePaths::Property).expect("a place");
+            assert_eq!((laid.root.as_str(), laid.top.as_str()), (root, root), "{asked}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::refusal::{Refusal, impossible};
 use crate::worker::{Properties, Sha256, WorkerFiles};
 
 /// Links that a compiler's name may lead through.
-const MAX_LINKS: usize = 40;
+pub(super) const MAX_LINKS: usize = 40;
 
 /// The compiler of a job.
 #[derive(Default)]

@@ -202,6 +202,9 @@ fn split(below: &str) -> (&str, &str) {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -24,8 +24,11 @@ pub struct CompilerEntry {
     pub version: Option<String>,
     /// As `-dumpmachine` tells it.
     pub target: Option<String>,
-    /// Hexadecimal SHA-256 of the client's compiler.
+    /// Hexadecimal SHA-256 of the client's compiler, which the workers' has to have, too.
     pub binary_hash: Option<String>,
+    /// The same of other files that clients may have of it, as those of another distribution's package.
+    #[serde(default)]
+    pub equivalent_hashes: Vec<String>,
     /// Where the workers have it; absolute.
     pub path: String,
     /// Platform properties of its actions, over those of the platform.
@@ -61,11 +64,18 @@ impl CompilerEntry {
                        GOMA_ARBITRARY_TOOLCHAIN_SUPPORT=true";
             return Err(("path", format!("{:?} {why}", self.path)));
         }
-        match &self.binary_hash {
-            Some(hash) if FileKey::parse(hash).is_err() => {
-                Err(("binary-hash", format!("{hash:?} is no SHA-256")))
+        let is_none = |hash: &&String| FileKey::parse(hash).is_err();
+        let told = |hash: &String| format!("{hash:?} is no SHA-256");
+        if let Some(hash) = self.binary_hash.as_ref().filter(is_none) {
+            return Err(("binary-hash", told(hash)));
+        }
+        match self.equivalent_hashes.iter().find(is_none) {
+            Some(hash) => Err(("equivalent-hashes", told(hash))),
+            None if self.binary_hash.is_none() && !self.equivalent_hashes.is_empty() => {
+                let why = "are as good as a binary-hash: tell that of the workers' compiler, too";
+                Err(("equivalent-hashes", why.to_owned()))
             }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -76,15 +86,21 @@ impl CompilerEntry {
         self.name == wanted.name
             && same(&self.version, wanted.version)
             && same(&self.target, wanted.target)
-            && self
-                .hash()
-                .is_none_or(|hash| hash == *wanted.hash || wanted.equivalent.contains(&hash))
+            && self.hash().is_none_or(|hash| {
+                hash == *wanted.hash
+                    || wanted.equivalent.contains(&hash)
+                    || self.equivalent_hashes.iter().any(|as_good| is(as_good, wanted.hash))
+            })
     }
 
     /// The hash that the workers' must have, if one is told.
     pub(crate) fn hash(&self) -> Option<Sha256> {
         self.binary_hash.as_deref().and_then(|hash| FileKey::parse(hash).ok()).map(|key| key.0)
     }
+}
+
+fn is(told: &str, hash: &Sha256) -> bool {
+    FileKey::parse(told).is_ok_and(|key| key.0 == *hash)
 }
 
 #[cfg(test)]
@@ -115,5 +131,26 @@ mod tests {
         assert!(!entry(None, Some("arm"), None).fits(wanted));
         assert!(!entry(None, None, Some(&"ef".repeat(32))).fits(wanted));
         assert!(!entry(None, None, None).fits(Wanted { name: "g++", ..wanted }));
+    }
+
+    #[test]
+    fn other_files_may_be_as_good_as_the_workers() {
+        let [worker, client, other] = ["ab", "cd", "ef"].map(|byte| byte.repeat(32));
+        let wanted =
+            Wanted { name: "gcc", version: "", target: "", hash: &[0xcd; 32], equivalent: &[] };
+        let entry = |binary_hash: Option<&String>, equivalent: &[&str]| CompilerEntry {
+            name: "gcc".to_owned(),
+            path: "/usr/bin/gcc".to_owned(),
+            binary_hash: binary_hash.cloned(),
+            equivalent_hashes: equivalent.iter().map(ToString::to_string).collect(),
+            ..CompilerEntry::default()
+        };
+        assert!(entry(Some(&worker), &[&other, &client]).fits(wanted));
+        assert!(!entry(Some(&worker), &[&other]).fits(wanted));
+        assert_eq!(entry(Some(&worker), &[&client]).check(), Ok(()));
+        for wrong in [entry(None, &[&client]), entry(Some(&worker), &["x"])] {
+            let told = wrong.check().expect_err("wrong");
+            assert_eq!(told.0, "equivalent-hashes", "{told:?}");
+        }
     }
 }

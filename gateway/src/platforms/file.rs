@@ -59,6 +59,9 @@ pub struct PlatformEntry {
     /// As the flag; without it as the backend's preset says.
     #[serde(default, deserialize_with = "value_of_flag")]
     pub output_fields: Option<OutputFields>,
+    /// Whether its compiles run each time, and no result of them is kept.
+    #[serde(default)]
+    pub do_not_cache: bool,
 }
 
 impl ExecConfig {
@@ -81,7 +84,9 @@ impl ExecConfig {
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if is_text_proto(text) {
-            return text_proto::parse(text);
+            let text_proto::Read { config, left_out } = text_proto::parse(text)?;
+            left_out.iter().for_each(|what| tracing::warn!("--exec-config-file: {what}"));
+            return Ok(config);
         }
         let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
         if config.platforms.is_empty() && config.compilers.is_empty() {
@@ -108,6 +113,21 @@ impl ExecConfig {
         match config.backends.keys().find(|name| !is_used(name)) {
             Some(name) => Err(format!("[backend.{name}]: no platform uses it")),
             None => Ok(config),
+        }
+    }
+}
+
+impl PlatformEntry {
+    /// For everybody, on the flags' own backend.
+    pub(super) fn of_properties(properties: BTreeMap<String, String>) -> Self {
+        Self {
+            dimensions: Vec::new(),
+            backend: None,
+            groups: Vec::new(),
+            properties,
+            absolute_paths: None,
+            output_fields: None,
+            do_not_cache: false,
         }
     }
 }

@@ -80,6 +80,7 @@ impl Inventory {
             Platform {
                 config: GatewayConfig {
                     compilers: compilers.clone(),
+                    do_not_cache: platform.do_not_cache,
                     ..settings.platform_config(traits, &platform)
                 },
                 dimensions: platform.dimensions,

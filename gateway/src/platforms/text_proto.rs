@@ -10,48 +10,59 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use goma_proto::config::inventory_compiler::PathType;
-use goma_proto::config::{Inventory, InventoryCompiler, InventoryPlatform};
+use goma_proto::config::{Inventory, InventoryCompiler, InventoryEntry, InventoryPlatform};
 use goma_proto::text_proto;
 
 use super::compiler::CompilerEntry;
 use super::file::{ExecConfig, PlatformEntry};
 
-/// Reads it.
+/// What the file says, and what of it is left out, a sentence each.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) config: ExecConfig,
+    pub(super) left_out: Vec<String>,
+}
+
+/// Reads it. What the original's own workers need and ours do not, and compilers that we cannot run,
+/// are left out.
 ///
 /// # Errors
 /// The line and what is wrong there, or the entry, counted from 1, and its field.
-pub(super) fn parse(text: &str) -> Result<ExecConfig, String> {
+pub(super) fn parse(text: &str) -> Result<Read, String> {
     let inventory: Inventory = text_proto::parse(text)?;
-    let mut config = ExecConfig::default();
+    let mut read = Read::default();
     let mut instances = BTreeSet::new();
     for (entry, number) in inventory.configs.into_iter().zip(1..) {
+        let ignored = ignored(&entry);
+        read.left_out.extend(ignored.map(|what| format!("configs {number}: {what}")));
         let platform = entry.remoteexec_platform.unwrap_or_default();
         instances.insert(platform.rbe_instance_basename.clone());
         let properties = properties(platform);
-        let known = entry.cmd_descriptor.is_some() || !entry.dimensions.is_empty();
-        if let Some(compiler) = entry.cmd_descriptor {
-            let compiler = compiler_entry(compiler, properties.clone());
-            config.compilers.push(compiler.map_err(|why| format!("configs {number}: {why}"))?);
-        }
-        if !known {
+        if entry.cmd_descriptor.is_none() && entry.dimensions.is_empty() {
             return Err(format!(
                 "configs {number}: it has neither dimensions nor a cmd_descriptor"
             ));
         }
+        if let Some(compiler) = entry.cmd_descriptor {
+            match unserved(&compiler) {
+                Some(why) => read.left_out.push(format!("configs {number}: {why}")),
+                None => {
+                    let compiler = compiler_entry(compiler, properties.clone());
+                    let compiler = compiler.map_err(|why| format!("configs {number}: {why}"))?;
+                    read.config.compilers.push(compiler);
+                }
+            }
+        }
         if !entry.dimensions.is_empty() {
-            config.platforms.push(PlatformEntry {
+            read.config.platforms.push(PlatformEntry {
                 dimensions: entry.dimensions,
-                backend: None,
-                groups: Vec::new(),
-                properties,
-                absolute_paths: None,
-                output_fields: None,
+                ..PlatformEntry::of_properties(properties)
             });
         }
     }
     instances.remove("");
     match instances.len() {
-        0 | 1 => Ok(config),
+        0 | 1 => Ok(read),
         _ => Err(format!(
             "rbe_instance_basename: {} are several; --remote-instance-name is one, and others are \
              [backend.NAME] tables of a file in TOML",
@@ -64,15 +75,39 @@ fn properties(platform: InventoryPlatform) -> BTreeMap<String, String> {
     platform.properties.into_iter().map(|property| (property.name, property.value)).collect()
 }
 
+/// What is said and has no effect, with what has.
+fn ignored(entry: &InventoryEntry) -> impl Iterator<Item = &'static str> + use<> {
+    let addr = entry.target.as_ref().is_some_and(|target| !target.addr.is_empty());
+    let nsjail = entry.remoteexec_platform.as_ref().is_some_and(|platform| platform.has_nsjail);
+    let told = [
+        (addr, "target.addr has no effect: --remoteexec-addr names the backend"),
+        (nsjail, "has_nsjail has no effect: --absolute-paths says how absolute paths are met"),
+    ];
+    told.into_iter().filter_map(|(is_told, what)| is_told.then_some(what))
+}
+
+/// Why no client can be given this compiler; `None` where one can, or the entry is wrong.
+fn unserved(compiler: &InventoryCompiler) -> Option<String> {
+    let setup = compiler.setup.clone().unwrap_or_default();
+    let name = compiler.selector.clone().unwrap_or_default().name;
+    let path = setup.cmd_file.clone().unwrap_or_default().path;
+    if setup.path_type() == PathType::Windows {
+        return Some(format!("{name:?} is left out: its path_type is that of workers of Windows"));
+    }
+    (!path.is_empty() && !path.starts_with('/')).then(|| {
+        format!(
+            "{name:?} is left out: workers have no {path:?} in a place of their own; clients bring \
+             it, with GOMA_ARBITRARY_TOOLCHAIN_SUPPORT=true"
+        )
+    })
+}
+
 fn compiler_entry(
     compiler: InventoryCompiler,
     properties: BTreeMap<String, String>,
 ) -> Result<CompilerEntry, String> {
     let selector = compiler.selector.unwrap_or_default();
     let setup = compiler.setup.unwrap_or_default();
-    if setup.path_type() == PathType::Windows {
-        return Err("cmd_descriptor.setup.path_type: workers of Windows are not served".to_owned());
-    }
     let path = setup.cmd_file.unwrap_or_default().path;
     let text = |text: String| Some(text).filter(|text| !text.is_empty());
     let entry = CompilerEntry {
@@ -83,6 +118,7 @@ fn compiler_entry(
         path,
         properties,
         add_target: compiler.cross.unwrap_or_default().clang_need_target,
+        ..CompilerEntry::default()
     };
     entry.check().map_err(|(field, why)| match field {
         "path" => format!("cmd_descriptor.setup.cmd_file.path: {why}"),
@@ -104,13 +140,48 @@ mod tests {
                     cmd_descriptor {\n    selector { name: \"clang\" target: \"x86_64-linux-gnu\" }\n    \
                     setup { cmd_file { path: \"/opt/clang\" } path_type: POSIX }\n    \
                     cross { clang_need_target: true }\n    emulation_opts {}\n  }\n}\n";
-        let config = parse(text).expect("it is right");
+        let Read { config, left_out } = parse(text).expect("it is right");
+        assert_eq!(left_out.len(), 2, "{left_out:?}");
+        assert!(left_out[0].contains("target.addr") && left_out[1].contains("has_nsjail"));
         assert_eq!(config.platforms[0].dimensions, ["os:linux"]);
         assert_eq!(config.platforms[0].properties["container-image"], "docker://b");
         let compiler = &config.compilers[0];
         assert_eq!((compiler.name.as_str(), compiler.path.as_str()), ("clang", "/opt/clang"));
         assert_eq!(compiler.target.as_deref(), Some("x86_64-linux-gnu"));
         assert!(compiler.add_target && compiler.version.is_none());
+    }
+
+    #[test]
+    fn a_list_in_brackets_is_read_with_all_that_its_files_say_of_themselves() {
+        let text = "configs: [\n  {\n    build_info { creator: \"ci\" timestamp { seconds: 1 nanos: 2 } }\n    \
+                    dimensions: [\"os:linux\", \"pool:a\"]\n  },\n  {\n    cmd_descriptor {\n      \
+                    selector: { name: \"gcc\" }\n      setup: { cmd_file: { path: \"/usr/bin/gcc\" \
+                    size: 9 hash_key: \"ab\" blob { blob_type: FILE content: \"x\" file_size: 1 } } \
+                    files: [{ path: \"cc1\" }] }\n    }\n  }\n]\n";
+        assert!(crate::text_form::is_text_proto(text));
+        let Read { config, left_out } = parse(text).expect("it is right");
+        assert_eq!(config.platforms[0].dimensions, ["os:linux", "pool:a"]);
+        assert_eq!(config.compilers[0].path, "/usr/bin/gcc");
+        assert!(left_out.is_empty(), "{left_out:?}");
+    }
+
+    #[test]
+    fn compilers_that_no_worker_has_are_left_out_and_the_others_are_served() {
+        let entry = |name: &str, setup: &str| {
+            format!(
+                "configs {{ dimensions: \"os:{name}\" cmd_descriptor {{ selector {{ name: \"{name}\" }} \
+                 setup {{ {setup} }} }} }}\n"
+            )
+        };
+        let text = entry("cl", "cmd_file { path: \"c:\\\\cl.exe\" } path_type: WINDOWS")
+            + &entry("clang", "cmd_file { path: \"bin/clang\" } cmd_dir: \"llvm\"")
+            + &entry("gcc", "cmd_file { path: \"/usr/bin/gcc\" } path_type: POSIX");
+        let Read { config, left_out } = parse(&text).expect("it is right");
+        assert_eq!(config.platforms.len(), 3, "who brings a compiler is served");
+        let names: Vec<&str> = config.compilers.iter().map(|it| it.name.as_str()).collect();
+        assert_eq!(names, ["gcc"]);
+        assert!(left_out[0].contains("configs 1: \"cl\"") && left_out[0].contains("Windows"));
+        assert!(left_out[1].contains("configs 2: \"clang\"") && left_out[1].contains("bin/clang"));
     }
 
     #[test]
@@ -133,7 +204,6 @@ mod tests {
                 ),
                 "selector.binary_hash: \"x\" is no SHA-256",
             ),
-            (compiler("setup { path_type: WINDOWS }"), "path_type: "),
             (instance("a") + &instance("b"), "rbe_instance_basename: a, b are several"),
         ] {
             let told = parse(&text).expect_err("wrong");

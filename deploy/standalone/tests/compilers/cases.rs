@@ -34,6 +34,8 @@ pub(crate) enum Except {
     RecordedByClang(&'static str),
     /// Nowhere, but gcc makes an object of other bytes where paths are rewritten.
     OtherBytesOfGcc,
+    /// The same, and other numbers and checksums of functions in its notes of coverage.
+    OtherChecksumsOfGcc,
 }
 
 impl Case {
@@ -46,7 +48,7 @@ impl Case {
             _ if mode != Mode::Rewrite => None,
             Except::Recorded(why) => Some(why),
             Except::RecordedByClang(why) => clang.then_some(why),
-            Except::Nowhere | Except::OtherBytesOfGcc => None,
+            Except::Nowhere | Except::OtherBytesOfGcc | Except::OtherChecksumsOfGcc => None,
             Except::Rewritten(why) => Some(why),
             Except::RewrittenClang(why) => clang.then_some(why),
         }
@@ -57,7 +59,8 @@ impl Case {
     /// Whether the object is another one than at home.
     pub(crate) fn has_other_bytes(&self, compiler: &str, mode: Mode) -> bool {
         let gcc = !compiler.starts_with("clang");
-        matches!(self.except, Except::OtherBytesOfGcc) && gcc && mode == Mode::Rewrite
+        let other = matches!(self.except, Except::OtherBytesOfGcc | Except::OtherChecksumsOfGcc);
+        other && gcc && mode == Mode::Rewrite
     }
 }
 
@@ -269,4 +272,30 @@ pub(crate) const CASES: &[Case] = &[
     all("a pipe", "-pipe -I../inc -c ../src/a.{s} -o a.o"),
     all("programs beside", "-B../empty -I../inc -c ../src/a.{s} -o a.o"),
     gcc("a plugin's argument", "-fplugin-arg-x-y={abs}/z -I../inc -c ../src/a.{s} -o a.o"),
+    case(
+        "counts",
+        "--coverage -frandom-seed=1 -I../inc -c ../src/a.{s} -o a.o",
+        Of::Gcc,
+        Except::OtherChecksumsOfGcc,
+    ),
+    case(
+        "counts, absolute",
+        "--coverage -frandom-seed=1 -I{abs}/inc -c {abs}/src/a.{s} -o a.o",
+        Of::Gcc,
+        Except::OtherChecksumsOfGcc,
+    ),
+    case(
+        "counts of clang",
+        "--coverage -I../inc -c ../src/a.{s} -o a.o",
+        Of::Clang,
+        Except::RewrittenClang("--coverage"),
+    ),
+    case(
+        "counts of clang, absolute",
+        "-g -fprofile-arcs -ftest-coverage -I{abs}/inc -c {abs}/src/a.{s} -o {abs}/build/a.o",
+        Of::Clang,
+        Except::RewrittenClang("-fprofile-arcs"),
+    ),
+    gcc("a date", "SOURCE_DATE_EPOCH=1000000000 -c ../src/date.{s} -o a.o"),
+    gcc("a date, absolute", "SOURCE_DATE_EPOCH=1000000000 -g -c {abs}/src/date.{s} -o a.o"),
 ];

@@ -17,6 +17,7 @@ const SOURCE: &str = "#ifdef BARE\nint bare(int x) { return x + __LINE__; }\n#el
     int run(int argc) { struct pair p = { argc, X_VALUE };\n\
     printf(\"%s %s %d %ld\\n\", __FILE__, x_file(), twice(p.a), p.b); return argc == 1 ? -p.a << argc : 0; }\n\
     #endif\n";
+const DATED: &str = "const char date[] = __DATE__ \" \" __TIME__;\n";
 const HEADER: &str = "#ifndef X_H\n#define X_H\n#define X_VALUE 42\n\
     static inline const char *x_file(void) { const char *unused_too; return __FILE__; }\n#endif\n";
 
@@ -35,6 +36,9 @@ impl Project {
             }
             let link = project.dir().join(format!("src/link.{suffix}"));
             std::os::unix::fs::symlink(format!("real.{suffix}"), link).expect("a link");
+        }
+        for suffix in ["c", "cc"] {
+            project.write(&format!("src/date.{suffix}"), DATED);
         }
         project.write("inc/x.h", HEADER);
         project.write("inc/pre.h", "#define PRE __FILE__\n");
@@ -64,8 +68,8 @@ impl Project {
     fn words(&self, line: &str, suffix: &str) -> (Vec<(String, String)>, Vec<String>) {
         let dir = self.dir().to_str().expect("UTF-8");
         let (variables, words): (Vec<&str>, Vec<&str>) = line.split(' ').partition(|word| {
-            word.split('=').next().is_some_and(|name| name.bytes().all(|b| b.is_ascii_uppercase()))
-                && word.contains('=')
+            let of_name = |b: u8| b.is_ascii_uppercase() || b == b'_';
+            word.split_once('=').is_some_and(|(name, _)| name.bytes().all(of_name))
         });
         let word = |word: &str| {
             let word =

@@ -2,7 +2,7 @@
 //! compiles by itself.
 
 use crate::support::process::{Program, temp_dir};
-use crate::support::requests::{compiler_script, refusal};
+use crate::support::requests::{compiler_script, object, refusal};
 
 #[tokio::test]
 async fn what_a_worker_could_not_do_is_no_error_of_the_source() {
@@ -32,4 +32,30 @@ async fn what_a_compiler_says_of_a_source_reaches_the_client() {
     let result = answer.result.expect("a result");
     assert_eq!((result.exit_status(), result.stderr_buffer()), (4, &b"a.c:1: error\n"[..]));
     assert!(answer.error_message.is_empty(), "{:?}", answer.error_message);
+}
+
+#[tokio::test]
+async fn an_output_that_is_a_link_is_named_so() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &[]).await;
+    let request = compiler_script("/home/a", b"int x;\n", "#!/bin/sh\nexec ln -s a.c out.o\n");
+    let why = refusal(&program.goma().exec(&request).await);
+    assert!(why.contains("\"out.o\" is a symbolic link"), "{why}");
+    let script = "#!/bin/sh\nmkdir -p made && ln -s ../a.c made/x && cp a.c out.o\n";
+    let mut request = compiler_script("/home/a", b"int x;\n", script);
+    request.expected_output_dirs = vec!["made".to_owned()];
+    let why = refusal(&program.goma().exec(&request).await);
+    assert!(why.contains("\"made\"") && why.contains("symbolic link"), "{why}");
+}
+
+#[tokio::test]
+async fn a_server_that_may_not_place_absolute_paths_says_what_needs_them() {
+    let dir = temp_dir();
+    let program = Program::proxy(dir.path(), &["--absolute-paths=refuse"]).await;
+    let script = "#!/bin/sh\nexec cp a.c out.o\n";
+    let mut request = compiler_script("/home/a", b"int x;\n", script);
+    assert_eq!(object(&program.goma().exec(&request).await), b"int x;\n");
+    request.arg.push("-g".to_owned());
+    let why = refusal(&program.goma().exec(&request).await);
+    assert!(why.contains("-g without a compilation directory"), "{why}");
 }

@@ -20,17 +20,28 @@ impl Casd {
     /// With this directory in place of the worker's `/usr/include`, if one is given; `None`, and a
     /// word about it, where casd is not installed.
     pub async fn start(dir: &Path, include: Option<&Path>) -> Option<Self> {
+        Self::with_worker(dir, include, None).await
+    }
+
+    /// The same with another directory in place of the worker's `/usr/bin`, too.
+    pub async fn with_worker(
+        dir: &Path,
+        include: Option<&Path>,
+        bin: Option<&Path>,
+    ) -> Option<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let programs = std::env::var_os("GOMA_TEST_CASD_DIR")
             .map_or_else(|| root.join("target/tools/casd"), PathBuf::from);
         if !programs.join("buildbox-casd").is_file() || !super::has_program("bwrap") {
-            eprintln!("skipped: no buildbox-casd in {}; .ci/install brings it", programs.display());
+            let dir = programs.display();
+            super::skipped(&format!("no buildbox-casd in {dir}; .ci/install brings it"));
             return None;
         }
         let port = free_port();
         let log = std::fs::File::create(dir.join("casd.log")).expect("a log file");
         let mut command = Command::new(root.join(".ci/casd"));
-        command.arg(port.to_string()).arg(dir.join("casd")).args(include);
+        command.arg(port.to_string()).arg(dir.join("casd"));
+        command.args([include, bin].map(|dir| dir.unwrap_or(Path::new(""))));
         command.env("GOMA_TEST_CASD_DIR", programs).kill_on_drop(true).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a log file")).stderr(log);
         let child = command.spawn().expect("casd starts");

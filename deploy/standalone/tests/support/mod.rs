@@ -36,12 +36,20 @@ where
     }
 }
 
+/// Says why a test shows nothing here. Where all has been installed, as in CI, that is a failure.
+#[track_caller]
+pub fn skipped(why: &str) {
+    assert!(std::env::var_os("GOMA_TESTS_MUST_RUN").is_none(), "not run: {why}");
+    eprintln!("skipped: {why}");
+}
+
 /// Whether a program of this name is on PATH; says so when it is not.
+#[track_caller]
 pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
     if !found {
-        eprintln!("skipped: no {name} on this machine");
+        skipped(&format!("no {name} on this machine"));
     }
     found
 }

@@ -85,15 +85,18 @@ impl Rewrite {
             of: from.len(),
         };
         let as_it_is = || vec![map(from, value[from.len()..].to_owned())];
-        if AbsPath::parse(from).is_err() || from.len() == value.len() {
+        // What of the distribution's it maps has the same name on the worker.
+        let is_ours = AbsPath::parse(from).is_ok_and(|from| !from.is_system());
+        if !is_ours || from.len() == value.len() {
             return as_it_is();
         }
+        let root = self.root.as_str().trim_end_matches('/');
         if let Some(rest) = self.cwd.as_str().strip_prefix(from) {
             maps.push(map(CWD, format!("={to}{rest}")));
         }
-        if let Some(rest) = self.root.as_str().strip_prefix(from) {
+        if let Some(rest) = root.strip_prefix(from) {
             maps.push(map(&self.at, format!("={to}{rest}")));
-        } else if let Some(rest) = from.strip_prefix(self.root.as_str()) {
+        } else if let Some(rest) = from.strip_prefix(root) {
             maps.push(map(&format!("{}{rest}", self.at), format!("={to}")));
         }
         // Else it maps the worker's own, or nothing.
@@ -122,13 +125,17 @@ pub(super) fn agree<'m>(maps: impl DoubleEndedIterator<Item = &'m mut Map>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::rewrite;
+    use super::super::tests::{rewrite, rewrite_in};
     use super::*;
 
     /// In `/home/u/src`, with `/home/u` as the root.
     #[track_caller]
     fn check(compiler: &str, map: &str, mapped: &[&str]) {
-        let rewrite = rewrite(&format!("{compiler} -c a.c"));
+        compare(&rewrite(&format!("{compiler} -c a.c")), map, mapped);
+    }
+
+    #[track_caller]
+    fn compare(rewrite: &Rewrite, map: &str, mapped: &[&str]) {
         let flag = "-fdebug-prefix-map=";
         let maps = rewrite.users_map(flag, map);
         let maps: Vec<_> = maps.iter().map(Map::render).collect();
@@ -146,5 +153,19 @@ mod tests {
         check("gcc", "../x=/y", &["../x=/y"]);
         check("gcc", "/opt/x=/y", &["/opt/x=/y"]);
         check("clang", "/home/u=X", &["/proc/self/cwd=X/src", &format!("{at}=X")]);
+        check("gcc", "/usr/include=i", &["/usr/include=i"]);
+    }
+
+    #[test]
+    fn so_it_does_where_the_root_is_that_of_the_disk() {
+        let rewrite = rewrite_in("/", "gcc -c a.c");
+        let at = "/proc/self/./cwd/../../..";
+        assert_eq!(rewrite.at, at);
+        compare(&rewrite, "/var/x=i", &[&format!("{at}/var/x=i")]);
+        compare(&rewrite, "/home=i", &["/proc/self/cwd=i/u/src", &format!("{at}/home=i")]);
+        compare(&rewrite, "/usr/include=i", &["/usr/include=i"]);
+        let maps = rewrite.maps(false, std::iter::empty());
+        let maps = maps.iter().map(Map::render).collect::<Vec<_>>().join(" ");
+        assert!(maps.contains(&format!("-fdebug-prefix-map={at}= ")), "{maps}");
     }
 }

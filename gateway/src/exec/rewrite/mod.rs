@@ -16,7 +16,7 @@ pub(super) use search::tells_of_worker;
 
 use super::job::Job;
 use super::layout::Layout;
-use super::toolchain::{Laid, Toolchain};
+use super::toolchain::{Laid, MAX_LINKS, Toolchain};
 use crate::command::{self, Family, Reading};
 use crate::paths::AbsPath;
 use crate::refusal::{Refusal, impossible};
@@ -25,6 +25,8 @@ use crate::refusal::{Refusal, impossible};
 const CWD: &str = "/proc/self/cwd";
 /// `PWD` again, spelled so that neither of the two begins the other and each can be mapped by itself.
 const START: &str = "/proc/self/./cwd";
+/// Has a compiler look for its own headers by the name that it is called by.
+const BY_NAME: &str = "-no-canonical-prefixes";
 /// Directories between the root and the cwd. The names that they take must fit one file name.
 const MAX_UPS: usize = 70;
 /// The directory of the input root in which a rewritten compile stands.
@@ -70,29 +72,34 @@ impl Rewrite {
     /// `/proc` it fails before anything is compiled, with a status that [`super::verdict`] knows.
     ///
     /// A compiler of the user's finds its own headers by its real path, which would be the worker's,
-    /// unless it is told not to.
+    /// unless it is told not to: then by the name that it is called by, which here is the way to it.
     ///
     /// # Errors
-    /// [`Refusal::Impossible`] for a program that `env` would take for a variable, and for one that is a
-    /// link, whose target is found by its real path in any case.
-    pub(super) fn program(&self, toolchain: &Toolchain) -> Result<Vec<String>, Refusal> {
+    /// [`Refusal::Impossible`] for a program that `env` would take for a variable, and for a link that
+    /// leads to another directory, where its headers are looked for from there.
+    pub(super) fn program(
+        &self,
+        toolchain: &Toolchain,
+        args: &[String],
+    ) -> Result<Vec<String>, Refusal> {
         let program = &toolchain.program;
         if program.contains('=') {
             return impossible(format!("the compiler {program} has a `=` in its path"));
         }
         let env = ["/usr/bin/env".to_owned(), format!("--chdir={CWD}"), format!("PWD={CWD}")];
-        let mut words: Vec<String> = env.into_iter().chain([self.path(program)]).collect();
+        let as_named = [&env[..], &[self.path(program)]].concat();
         let path = self.cwd.walk(program).map(|walked| walked.path);
-        let Some(path) = path.ok().filter(|path| !path.is_system()) else { return Ok(words) };
-        let laid = toolchain.files.iter().find(|(file, _)| *file == path);
-        if matches!(laid, Some((_, Laid::Symlink { .. }))) {
+        let Some(path) = path.ok().filter(|path| !path.is_system()) else { return Ok(as_named) };
+        if args.iter().any(|arg| arg == BY_NAME) {
+            return Ok(as_named);
+        }
+        if leads_away(&path, toolchain) {
             return impossible(format!(
-                "the compiler {path} is a symbolic link, so that its own headers would be told by \
-                 paths of the worker"
+                "the compiler {path} is a symbolic link to another directory, so that its own headers \
+                 would be told by paths of the worker: call it by the name of what it leads to"
             ));
         }
-        words.push("-no-canonical-prefixes".to_owned());
-        Ok(words)
+        Ok([&env[..], &[self.path(path.as_str()), BY_NAME.to_owned()]].concat())
     }
 
     /// As a layout asks for it.
@@ -110,12 +117,29 @@ impl Rewrite {
 
     /// The user's absolute path as the worker finds it; any other as it is.
     pub(super) fn path(&self, name: &str) -> String {
-        let users = AbsPath::parse(name).is_ok_and(|path| !path.is_system());
+        // `/` itself is where a sysroot of the worker's own is.
+        let users =
+            AbsPath::parse(name).is_ok_and(|path| !path.is_system() && path != AbsPath::root());
         match below(name, self.root.as_str()).filter(|_| users) {
             Some(rest) => format!("{}{rest}", self.at),
             None => name.to_owned(),
         }
     }
+}
+
+/// Whether a compiler is a link that leads out of its directory. One that stays in it, as `clang++` to
+/// `clang`, has the same headers by either name.
+fn leads_away(path: &AbsPath, toolchain: &Toolchain) -> bool {
+    let mut at = path.clone();
+    for _ in 0..MAX_LINKS {
+        let laid = toolchain.files.iter().find(|(file, _)| *file == at);
+        let Some((_, Laid::Symlink { target })) = laid else { return false };
+        match at.parent().walk(target).map(|walked| walked.path) {
+            Ok(next) if next.parent() == at.parent() => at = next,
+            _ => return true,
+        }
+    }
+    true
 }
 
 fn ups(job: &Job, root: &AbsPath) -> Result<usize, Refusal> {
@@ -139,7 +163,11 @@ mod tests {
     use super::*;
 
     pub(super) fn rewrite(line: &str) -> Rewrite {
-        Rewrite::new(&job(line, &[]), &AbsPath::parse("/home/u").expect("a path")).expect("one")
+        rewrite_in("/home/u", line)
+    }
+
+    pub(super) fn rewrite_in(root: &str, line: &str) -> Rewrite {
+        Rewrite::new(&job(line, &[]), &AbsPath::parse(root).expect("a path")).expect("one")
     }
 
     #[test]
@@ -149,6 +177,11 @@ mod tests {
         assert_eq!(rewrite.path("/home/u"), "/proc/self/./cwd/..");
         for other in ["/home/users/x.h", "/usr/include/x.h", "../inc/y.h", "a.c", ""] {
             assert_eq!(rewrite.path(other), other);
+        }
+        let of_all = rewrite_in("/", "gcc -c a.c");
+        assert_eq!(of_all.path("/var/x/y.h"), "/proc/self/./cwd/../../../var/x/y.h");
+        for other in ["/usr/include/x.h", "/", "a.c"] {
+            assert_eq!(of_all.path(other), other);
         }
         let value = "/usr/x:/home/u/inc:".to_owned();
         assert_eq!(rewrite.variable("CPATH", value), "/usr/x:/proc/self/./cwd/../inc:");
@@ -175,22 +208,25 @@ mod tests {
 
     #[test]
     fn a_compiler_of_the_users_is_not_asked_for_its_real_path() {
-        let program = |program: &str, links: &[&str]| {
-            let link =
-                |path: &&str| (path.pipe(), Laid::Symlink { target: "elsewhere".to_owned() });
+        let program = |program: &str, links: &[(&str, &str)]| {
+            let link = |(path, target): &(&str, &str)| {
+                (path.pipe(), Laid::Symlink { target: (*target).to_owned() })
+            };
             let files = links.iter().map(link).collect();
             let toolchain =
                 Toolchain { program: program.to_owned(), files, ..Toolchain::default() };
-            rewrite("gcc -c a.c").program(&toolchain).map(|words| words[3..].join(" "))
+            let args = ["-c".to_owned(), "a.c".to_owned()];
+            rewrite("gcc -c a.c").program(&toolchain, &args).map(|words| words[3..].join(" "))
         };
         assert_eq!(program("/usr/bin/gcc", &[]).expect("one"), "/usr/bin/gcc");
         let own = "/proc/self/./cwd/../tc/gcc -no-canonical-prefixes";
         assert_eq!(program("/home/u/tc/gcc", &[]).expect("one"), own);
-        assert_eq!(
-            program("../tc/gcc", &["/home/u/tc/cc"]).expect("one"),
-            "../tc/gcc -no-canonical-prefixes"
-        );
-        assert!(matches!(program("../tc/gcc", &["/home/u/tc/gcc"]), Err(Refusal::Impossible(_))));
+        let beside = [("/home/u/tc/gcc", "gcc-12"), ("/home/u/tc/gcc-12", "../tc/gcc-12.2")];
+        assert_eq!(program("../tc/gcc", &beside).expect("one"), "../tc/gcc -no-canonical-prefixes");
+        for target in ["../llvm/gcc", "/usr/bin/gcc", "gcc"] {
+            let refused = program("../tc/gcc", &[("/home/u/tc/gcc", target)]);
+            assert!(matches!(refused, Err(Refusal::Impossible(_))), "{target}");
+        }
         assert!(matches!(program("/home/u/a=b/gcc", &[]), Err(Refusal::Impossible(_))));
     }
 

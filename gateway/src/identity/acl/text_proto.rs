@@ -16,7 +16,8 @@ use super::{BackendAccount, Group};
 const DEFAULT: &str = "default";
 
 /// The groups of a file. As there, a group without a service account has its users' own tokens passed
-/// on.
+/// on, and one that names nobody lets nobody in: it is left out. One that rejects whom it does not name
+/// is no mistake to be passed over.
 ///
 /// # Errors
 /// The line and what is wrong there.
@@ -35,7 +36,17 @@ pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
         },
         ..Group::default()
     };
-    Ok(acl.groups.into_iter().map(group).collect())
+    let is_nobodys = |group: &goma_proto::config::AclGroup| {
+        let nobodys = group.emails.is_empty() && group.domains.is_empty() && !group.reject;
+        if nobodys {
+            let id = &group.id;
+            tracing::warn!(
+                "group {id:?} of the list has neither emails nor domains: it is left out"
+            );
+        }
+        nobodys
+    };
+    Ok(acl.groups.into_iter().filter(|it| !is_nobodys(it)).map(group).collect())
 }
 
 #[cfg(test)]
@@ -59,6 +70,17 @@ mod tests {
         assert_eq!(groups[1].account, BackendAccount::Named("farm".to_owned()));
         assert_eq!(groups[2].account, BackendAccount::User);
         assert_eq!(groups[3].account, BackendAccount::Server);
+    }
+
+    #[test]
+    fn a_group_that_names_nobody_lets_nobody_in_and_one_that_rejects_is_no_such() {
+        let text = "groups { id: \"empty\" audience: \"client\" }\ngroups { id: \"in\" emails: \"a@x\" }\n";
+        let ids: Vec<String> =
+            groups(text).expect("it is right").into_iter().map(|group| group.id).collect();
+        assert_eq!(ids, ["in"]);
+        let rejects = text.replace("audience", "reject: true audience");
+        let told = super::super::Acl::parse(&rejects).expect_err("it is refused");
+        assert!(told.contains("\"empty\" names nobody"), "{told}");
     }
 
     #[test]

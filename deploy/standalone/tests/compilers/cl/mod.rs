@@ -160,7 +160,7 @@ async fn under_the_clients_own_path() {
 #[tokio::test]
 async fn in_a_directory_that_nobody_knows() {
     let dir = temp_dir();
-    let program = Program::proxy(dir.path(), &[Mode::Rewrite.flag()]).await;
+    let program = Program::proxy(dir.path(), &[Mode::Rewrite.flag(), "--sandbox=off"]).await;
     matrix(Goma { port: program.port }, Mode::Rewrite).await;
 }
 

@@ -17,6 +17,8 @@ pub struct ShardStatus {
     pub weight: u32,
     /// Where its facts are: `redis`, `disk` or `memory`.
     pub facts: String,
+    /// Why they cannot be asked at the moment.
+    pub facts_trouble: Option<String>,
     /// Seconds since it started.
     pub uptime: f64,
     /// Whether presence is not believed at the moment.

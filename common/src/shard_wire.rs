@@ -161,6 +161,7 @@ pub fn status(status: proto::StatusResponse) -> ShardStatus {
     ShardStatus {
         up: true,
         facts: status.facts,
+        facts_trouble: Some(status.facts_trouble).filter(|why| !why.is_empty()),
         uptime: status.uptime_seconds,
         breaker_open: status.breaker_open,
         counts: status.count.into_iter().collect(),
@@ -176,6 +177,7 @@ pub fn status_message(status: ShardStatus) -> proto::StatusResponse {
         uptime_seconds: status.uptime,
         breaker_open: status.breaker_open,
         count: status.counts.into_iter().collect(),
+        facts_trouble: status.facts_trouble.unwrap_or_default(),
     }
 }
 

@@ -100,6 +100,12 @@ pub trait Shards: Send + Sync {
         Vec::new()
     }
 
+    /// 32 bits of the hash of the ring that they are on, which all gateways must have in common; `None`
+    /// where there is no ring.
+    fn ring_version(&self) -> Option<u64> {
+        None
+    }
+
     /// The same shards as this tenant sees them: with file keys, presence and running actions of its
     /// own. Contents are those of all, and are reached by nothing else.
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards>;

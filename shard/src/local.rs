@@ -140,6 +140,7 @@ impl Shards for LocalShard {
             why: None,
             weight: 1,
             facts: self.parts.facts.kind().to_owned(),
+            facts_trouble: self.parts.facts.trouble(),
             uptime: presence.counts().uptime(),
             breaker_open: presence.is_off(),
             counts: presence.counts().sums(),

@@ -185,6 +185,10 @@ impl Shards for Routed {
         told
     }
 
+    fn ring_version(&self) -> Option<u64> {
+        Some(self.owners.now().ring().hash() & u64::from(u32::MAX))
+    }
+
     fn of_tenant(self: Arc<Self>, tenant: Tenant) -> Arc<dyn Shards> {
         let (owners, membership) = (self.owners.clone(), self.membership.clone());
         Arc::new(Self { owners, tenant, membership })

@@ -30,6 +30,9 @@ pub(crate) struct Build {
     pub(crate) missing: u64,
     pub(crate) refused: u64,
     pub(crate) failed: u64,
+    /// Calls that the backend was spared: a compile that is not in the cache asks for blobs and executes, one
+    /// that runs for another at the same moment executes once with it.
+    pub(crate) avoided: u64,
     /// Bytes that its clients sent.
     pub(crate) received: u64,
     /// Bytes of its inputs, sent or not.
@@ -67,11 +70,13 @@ impl Builds {
         match &told.end {
             End::Hit { .. } => {
                 build.hits += 1;
+                build.avoided += 2;
                 build.saved_s += ran;
             }
             End::Ran { .. } => {
                 build.ran += 1;
                 build.joined += u64::from(told.joined);
+                build.avoided += u64::from(told.joined);
                 build.worker_s += if told.joined { 0.0 } else { ran };
             }
             End::Missing(_) => build.missing += 1,
@@ -123,6 +128,7 @@ mod tests {
         let build = &builds.list()[0];
         assert_eq!((build.compiles, build.hits, build.ran, build.joined), (4, 1, 2, 1));
         assert_eq!((build.missing, build.refused, build.failed), (1, 1, 0));
+        assert_eq!(build.avoided, 3, "two of the hit, one of that which joined another");
         assert_eq!((build.received, build.input_bytes), (50, 4000));
         assert_eq!((build.worker_s, build.saved_s), (2.0, 2.0));
     }

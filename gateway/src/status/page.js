@@ -62,11 +62,12 @@ function tiles(now) {
   const shown = [];
   const tile = (name, value, classes) => shown.push(within(element("div"), element("dt", name), element("dd", value, classes)));
   const perSecond = (value) => (value === null ? "\u2026" : value.toFixed(1) + " /s");
-  const lately = before ? totals.requests - before.totals.requests : 0;
+  const lately = (name) => (before ? totals[name] - before.totals[name] : 0);
   tile("Requests", perSecond(rate("requests")));
   tile("Compiles", perSecond(rate("compiles")));
-  tile("Mean time", lately > 0 ? millis(1000 * (totals.seconds - before.totals.seconds) / lately) : "\u2013");
-  tile("From the cache", share(totals.hits, totals.compiles));
+  tile("Mean time", lately("requests") > 0 ? millis(1000 * lately("seconds") / lately("requests")) : "\u2013");
+  tile("From the cache", lately("compiles") > 0 ? share(lately("hits"), lately("compiles")) : "\u2013");
+  tile("Since the start", share(totals.hits, totals.compiles));
   tile("Failed", count(totals.failed), totals.failed ? "bad" : "good");
   tile("Refused, denied", count(totals.refused + totals.denied), totals.refused + totals.denied ? "warn" : "good");
   tile("Up for", time(now.now - now.started));
@@ -83,16 +84,29 @@ function card(title, up, lines) {
 }
 
 function topology(now) {
-  const { backend, shards } = now.topology;
+  const { backend, ring, shards } = now.topology;
   const cards = [card("Backend " + (backend.told || ""), backend.up, [backend.why])];
+  const up = shards.filter((shard) => shard.up);
+  if (ring !== null) {
+    const version = "version " + ring.toString(16).padStart(8, "0") + ", the same at all gateways that see the same shards";
+    cards.push(card("Ring", up.length > 0, [up.length + " of " + shards.length + " shards are up", version]));
+  }
+  const stored = up.filter((shard) => shard.facts === "redis");
+  if (stored.length) {
+    const out = stored.filter((shard) => shard.facts_trouble);
+    const told = out.map((shard) => "does not answer " + shard.name + ": " + shard.facts_trouble);
+    cards.push(card("Redis", !out.length, out.length ? told : ["answers all shards that are up"]));
+  }
   for (const shard of shards) {
     const sums = shard.counts;
+    const then = before && before.topology.shards.find((other) => other.name === shard.name);
+    const rate = (name) => (then && then.up && then.uptime < shard.uptime ? (sums[name] - then.counts[name]) / (shard.uptime - then.uptime) : 0).toFixed(1) + " /s";
     const lines = shard.up ? [
       shard.why,
       shard.breaker_open && "presence is not believed at the moment: the backend lost blobs",
       "up for " + time(shard.uptime) + ", facts in " + shard.facts + ", weight " + shard.weight,
-      sums.keys !== undefined && count(sums.keys) + " file keys asked, " + share(sums.known_keys, sums.keys) + " known",
-      sums.blobs !== undefined && count(sums.blobs) + " blobs wanted, " + share(sums.believed_blobs, sums.blobs) + " without asking the backend",
+      sums.keys !== undefined && count(sums.keys) + " file keys asked, " + rate("keys") + ", " + share(sums.known_keys, sums.keys) + " known",
+      sums.blobs !== undefined && count(sums.blobs) + " blobs wanted, " + rate("blobs") + ", " + share(sums.believed_blobs, sums.blobs) + " without asking the backend",
       sums.uploads !== undefined && count(sums.uploads) + " uploads, " + bytes(sums.uploaded_bytes) + ", " + count(sums.false_positives) + " false positives",
     ] : [shard.why];
     cards.push(card("Shard " + shard.name, shard.up, lines));
@@ -179,8 +193,7 @@ function builds(now) {
     element("td", build.name || "(no name)", "name"), element("td", clock(build.last), "time"), count(build.compiles),
     count(build.hits) + " (" + share(build.hits, build.compiles) + ")", count(build.ran), count(build.failed + build.refused),
     bytes(build.received), bytes(Math.max(0, build.input_bytes - build.received)), time(build.worker_s), time(build.saved_s),
-    // A compile that is not in the cache asks for blobs and executes.
-    count(2 * build.hits + build.joined),
+    count(build.avoided),
   ])));
 }
 
@@ -207,7 +220,7 @@ async function ask() {
     before = last;
     last = now;
     $("host").textContent = now.topology.host;
-    const well = now.topology.backend.up && now.topology.shards.every((shard) => shard.up);
+    const well = now.topology.backend.up && now.topology.shards.every((shard) => shard.up && !shard.facts_trouble);
     $("state").className = well ? "good" : "bad";
     const state = now.draining ? "draining" : well ? "all is up" : "something is away";
     const text = state + " \u00b7 version " + now.version;

@@ -16,6 +16,8 @@ const ASK: Duration = Duration::from_millis(800);
 pub(super) struct Topology {
     host: String,
     backend: Health,
+    /// What all gateways must have in common; none where the shard is in this process.
+    ring: Option<u64>,
     shards: Vec<ShardStatus>,
 }
 
@@ -41,6 +43,7 @@ impl Topology {
         Self {
             host: goma_common::telemetry::host(),
             backend: Health { told: gateway.told.clone(), up: why.is_none(), why },
+            ring: gateway.shards.ring_version(),
             shards,
         }
     }

@@ -66,6 +66,11 @@ pub trait Facts: Send + Sync {
         "memory"
     }
 
+    /// Why the store cannot be asked at the moment, as far as that is known.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Writes down all that was put, as far as that is not done yet.
     async fn flush(&self);
 }

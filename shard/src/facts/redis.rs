@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_millis(25);
 const PAUSE: Duration = Duration::from_millis(500);
 /// Presence that is to go and could not be told to a store that is away; told when it is back.
 const MAX_PENDING: usize = 100_000;
+/// A store that does not tell the epoch by then has trouble, which people are told of.
+const TROUBLE: Duration = Duration::from_secs(2);
 const MARKER: &[u8] = b"goma:marker";
 
 /// Where the store is, and how long it keeps what.
@@ -65,6 +67,8 @@ pub struct Redis {
     away_until: Mutex<Option<Instant>>,
     pending_drops: Mutex<HashSet<Digest>>,
     marker: Mutex<Option<Vec<u8>>>,
+    /// Why it could not tell the epoch the last time, which is asked for each second.
+    trouble: Mutex<Option<String>>,
 }
 
 impl Redis {
@@ -84,6 +88,7 @@ impl Redis {
             away_until: Mutex::default(),
             pending_drops: Mutex::default(),
             marker: Mutex::default(),
+            trouble: Mutex::default(),
         })
     }
 
@@ -216,7 +221,13 @@ impl Facts for Redis {
     async fn epoch(&self) -> Result<u64> {
         self.drop_pending().await;
         let key = self.epoch_key();
-        let mut told = self.link.get(vec![key.clone()]).await?;
+        let asked = tokio::time::timeout(TROUBLE, self.link.get(vec![key.clone()])).await;
+        let asked = asked.unwrap_or_else(|_| {
+            let why = format!("Redis: no answer within {} s", TROUBLE.as_secs());
+            Err(Error::new(Code::Unavailable, why))
+        });
+        *self.lock(&self.trouble) = asked.as_ref().err().map(|error| error.message.clone());
+        let mut told = asked?;
         let epoch = match told.pop().flatten().and_then(|value| value.try_into().ok()) {
             Some(epoch) => u64::from_be_bytes(epoch),
             None => {
@@ -261,6 +272,10 @@ impl Facts for Redis {
 
     fn kind(&self) -> &'static str {
         "redis"
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.lock(&self.trouble).clone()
     }
 
     async fn flush(&self) {}

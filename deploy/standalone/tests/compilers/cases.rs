@@ -177,7 +177,7 @@ pub(crate) const CASES: &[Case] = &[
         "a plugin, absolute, and debug",
         "-fplugin={abs}/src/plugin.so -g -I{abs}/inc -c {abs}/src/a.{s}",
         Of::Gcc,
-        Except::Rewritten("would name the directory"),
+        Except::Rewritten("with -fplugin="),
     ),
     case(
         "a profile",

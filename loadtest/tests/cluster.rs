@@ -87,6 +87,7 @@ async fn members_and_links_can_be_broken_and_nothing_is_left_at_the_end() {
     assert_ne!(run(&mut cluster, "lose 10").await, "0 blobs");
     assert_ne!(run(&mut cluster, "evict 100").await, "0 blobs");
     assert_eq!(run(&mut cluster, "lose 100").await, "0 blobs", "all are gone");
+    tree.write("inc/a.h", &small);
     run(&mut cluster, "wipe-backend").await;
     let outcome = client.compile(plain()).await;
     assert_success(&outcome);

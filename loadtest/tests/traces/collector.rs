@@ -1,4 +1,4 @@
-//! The same trace by way of a collector that is not ours, Rotel: it reads what we send, and sends it on.
+//! The same trace by way of a collector that is not ours, Rotel: it reads what we send by gRPC, and sends it on over HTTP.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use super::compile_is_one_trace;
 use super::receiver::Receiver;
 
+/// What it shows to our receiver.
+const KEY: &str = "collector";
 /// It takes connections within this.
 const READY: Duration = Duration::from_secs(20);
 
@@ -27,7 +29,8 @@ fn program() -> Option<PathBuf> {
 async fn start(program: &Path, to: SocketAddr, dir: &Path) -> (Child, String) {
     let [grpc, http] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
     let child = Command::new(program)
-        .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "grpc"])
+        .args(["start", "--exporter", "otlp", "--otlp-exporter-protocol", "http"])
+        .args(["--otlp-exporter-custom-headers", &format!("x-api-key={KEY}")])
         .args(["--otlp-exporter-endpoint", &format!("http://{to}"), "--batch-timeout", "50ms"])
         .args(["--otlp-grpc-endpoint", &grpc, "--otlp-http-endpoint", &http])
         .arg("--pid-file")
@@ -54,7 +57,7 @@ async fn a_collector_takes_the_trace_of_a_compile_and_hands_it_on_whole() {
         return;
     };
     let dir = tempfile::tempdir().expect("a directory");
-    let (receiver, address) = Receiver::start().await;
+    let (receiver, address) = Receiver::start_http(KEY).await;
     let (_collector, endpoint) = start(&program, address, dir.path()).await;
     compile_is_one_trace(&receiver, &endpoint).await;
 }

@@ -1,6 +1,7 @@
 //! A receiver of OTLP as real ones are, over gRPC and over HTTP: it keeps what it is sent.
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +9,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use flate2::read::GzDecoder;
 use opentelemetry_proto::tonic::collector::metrics::v1::metrics_service_server::{
     MetricsService, MetricsServiceServer,
 };
@@ -99,7 +101,13 @@ impl Receiver {
                 return StatusCode::UNAUTHORIZED;
             }
             assert_eq!(headers["content-type"], "application/x-protobuf");
-            kept.keep(ExportTraceServiceRequest::decode(body).expect("a message"));
+            // Collectors compress, whatever they are told.
+            let mut plain = body.to_vec();
+            if headers.get("content-encoding").is_some_and(|coding| coding == "gzip") {
+                plain.clear();
+                GzDecoder::new(&body[..]).read_to_end(&mut plain).expect("gzip");
+            }
+            kept.keep(ExportTraceServiceRequest::decode(&plain[..]).expect("a message"));
             StatusCode::OK
         };
         let app = Router::new().route("/v1/traces", post(take));

@@ -36,7 +36,7 @@ fn put(dir: &mut Dir, way: &[&str], what: &Put) -> Option<()> {
     {
         let node = dir.entry((*name).to_owned()).or_insert_with(|| Node::Dir(Dir::new()));
         return match node {
-            Node::Dir(inner) if rest.is_empty() => Some(drop(inner)),
+            Node::Dir(_) if rest.is_empty() => Some(()),
             Node::Dir(inner) => put(inner, rest, what),
             _ => None,
         };

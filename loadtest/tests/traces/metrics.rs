@@ -87,6 +87,6 @@ async fn a_receiver_with_tls_is_shown_our_certificate_and_our_key() {
 
     counted(&receiver).await;
     let services = ["goma-gateway", "goma-shard", "remoteexec_proxy"];
-    let all = |service: &&str| receiver.spans().iter().any(|span| span.service == **service);
-    until(&receiver, |_| services.iter().all(|service| all(&service))).await;
+    let told = |service: &str| receiver.spans().iter().any(|span| span.service == *service);
+    until(&receiver, |_| services.iter().all(|service| told(service))).await;
 }

@@ -102,10 +102,20 @@ impl Files {
         source: Source,
         deadline: Deadline,
     ) -> Result<()> {
-        let contents = blobs.iter().filter_map(|blob| blob.contents.clone());
-        let contents =
-            contents.map(|(digest, contents)| Blob { digest, contents: Some(contents) }).collect();
-        self.shards.ensure(contents, Trust::Presence, source, deadline).await?;
+        // Whoever finds that a piece is gone, when a file is put together, is not always the shard that believes in it:
+        // a client that sends it again is believed more.
+        for (trust, is_piece) in [(Trust::Presence, false), (Trust::Nothing, true)] {
+            let contents = blobs
+                .iter()
+                .filter(|blob| matches!(blob.entry, FileEntry::Chunk { .. }) == is_piece)
+                .filter_map(|blob| blob.contents.clone());
+            let contents: Vec<Blob> = contents
+                .map(|(digest, contents)| Blob { digest, contents: Some(contents) })
+                .collect();
+            if !contents.is_empty() {
+                self.shards.ensure(contents, trust, source, deadline).await?;
+            }
+        }
         self.record(blobs.into_iter().map(|blob| (blob.key, blob.entry)).collect(), deadline).await
     }
 

@@ -222,7 +222,7 @@ mod tests {
         let own = "/proc/self/./cwd/../tc/gcc -no-canonical-prefixes";
         assert_eq!(program("/home/u/tc/gcc", &[]).expect("one"), own);
         let beside = [("/home/u/tc/gcc", "gcc-12"), ("/home/u/tc/gcc-12", "../tc/gcc-12.2")];
-        assert_eq!(program("../tc/gcc", &beside).expect("one"), "../tc/gcc -no-canonical-prefixes");
+        assert_eq!(program("../tc/gcc", &beside).expect("one"), own);
         for target in ["../llvm/gcc", "/usr/bin/gcc", "gcc"] {
             let refused = program("../tc/gcc", &[("/home/u/tc/gcc", target)]);
             assert!(matches!(refused, Err(Refusal::Impossible(_))), "{target}");

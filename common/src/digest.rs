@@ -59,39 +59,25 @@ impl Digest {
     /// The hash as 64 lower-case hex digits.
     #[must_use]
     pub fn hex_digits(&self) -> [u8; 64] {
-        let mut digits = [0; 64];
-        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.hash) {
-            pair[0] = HEX[usize::from(byte >> 4)];
-            pair[1] = HEX[usize::from(byte & 15)];
-        }
-        digits
+        hex_digits(&self.hash)
     }
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
-const NO_DIGIT: u8 = 0xff;
-/// What each byte is worth as a lower-case hex digit.
-const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[HEX[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
+/// A hash as lower-case hex digits.
+pub(crate) fn hex_digits(hash: &[u8; 32]) -> [u8; 64] {
+    let mut digits = [0; 64];
+    // It fails where there is too little room, and there is as much as it takes.
+    let _encoded = faster_hex::hex_encode(hash, &mut digits);
+    digits
+}
 
 /// Reads 64 lower-case hex digits; anything else is `None`. A compile brings hundreds of them.
 pub(crate) fn parse_hash(text: &str) -> Option<[u8; 32]> {
     let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+    // Without a branch for each, so that many are looked at at once.
+    let capitals = digits.iter().fold(false, |any, digit| any | digit.is_ascii_uppercase());
     let mut hash = [0; 32];
-    let mut all = 0;
-    for (byte, pair) in hash.iter_mut().zip(digits.chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-        all |= high | low;
-        *byte = high << 4 | low & 15;
-    }
-    (all != NO_DIGIT).then_some(hash)
+    (!capitals && faster_hex::hex_decode(digits, &mut hash).is_ok()).then_some(hash)
 }
 
 impl fmt::Display for Digest {
@@ -166,6 +152,14 @@ mod tests {
         assert!(Digest::parse(&good.hex().to_uppercase(), 1).is_err());
         assert!(Digest::parse(&good.hex()[1..], 1).is_err());
         assert!(Digest::parse(&good.hex().replace('2', "g"), 1).is_err());
+        assert!(Digest::parse(&format!("0x{}", &good.hex()[2..]), 1).is_err());
+        for at in 0..64 {
+            for wrong in ['A', 'F', 'g', '`', '/', ':', '@', ' ', '\0'] {
+                let mut digits = good.hex();
+                digits.replace_range(at..=at, wrong.encode_utf8(&mut [0; 4]));
+                assert!(Digest::parse(&digits, 1).is_err(), "{digits}");
+            }
+        }
         assert_eq!(good.hex(), hex::encode(good.hash));
         assert!(Digest::parse(&good.hex(), -1).is_err());
     }

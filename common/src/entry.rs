@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::file_key::FileKey;
 
 /// `length` bytes at `offset` of the CAS blob `digest`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct View {
     /// The blob in the CAS.
     pub digest: Digest,

@@ -222,12 +222,15 @@ fn was_not_begun(status: &tonic::Status) -> bool {
     })
 }
 
-/// Tonic calls a stream that was cut `Unknown`, `Internal` or `Cancelled`, depending on where; the
-/// reaction to all is that of `Unavailable`. Nobody who still waits for an answer has cancelled it.
+/// Tonic calls a stream that was cut `Unknown`, `Internal` or `Cancelled`, depending on where, and `ResourceExhausted`
+/// where the other side hung up since too many were reset; the reaction to all is that of `Unavailable`. Nobody who
+/// still waits for an answer has cancelled it.
 fn is_broken_connection(status: &tonic::Status) -> bool {
     match status.code() {
         tonic::Code::Cancelled => true,
-        tonic::Code::Unknown | tonic::Code::Internal => std::error::Error::source(status).is_some(),
+        tonic::Code::Unknown | tonic::Code::Internal | tonic::Code::ResourceExhausted => {
+            std::error::Error::source(status).is_some()
+        }
         _ => false,
     }
 }
@@ -235,5 +238,28 @@ fn is_broken_connection(status: &tonic::Status) -> bool {
 impl From<Error> for tonic::Status {
     fn from(error: Error) -> Self {
         Self::new(error.code.grpc(), error.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_hangs_up_is_away_whatever_reason_it_tells() {
+        use h2::Reason;
+        for reason in [
+            Reason::ENHANCE_YOUR_CALM,
+            Reason::PROTOCOL_ERROR,
+            Reason::INTERNAL_ERROR,
+            Reason::CANCEL,
+            Reason::REFUSED_STREAM,
+        ] {
+            let status = tonic::Status::from_error(Box::new(h2::Error::from(reason)));
+            assert_eq!(Error::from(status).code, Code::Unavailable, "{reason:?}");
+        }
+        // One that refuses for a reason of its own is not.
+        let status = tonic::Status::resource_exhausted("no room");
+        assert_eq!(Error::from(status).code, Code::ResourceExhausted);
     }
 }

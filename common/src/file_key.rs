@@ -8,7 +8,7 @@ use std::fmt;
 use prost::encoding::{encode_varint, encoded_len_varint};
 use sha2::{Digest as _, Sha256};
 
-use crate::digest::parse_hash;
+use crate::digest::{hex_digits, parse_hash};
 use crate::error::{Code, Error};
 
 /// Largest piece of a file that a client sends as one blob, in bytes; larger files are chunked.
@@ -78,7 +78,7 @@ impl FileKey {
     /// The key as clients spell it.
     #[must_use]
     pub fn hex(&self) -> String {
-        hex::encode(self.0)
+        String::from_utf8(hex_digits(&self.0).to_vec()).unwrap_or_default()
     }
 }
 

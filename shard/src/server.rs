@@ -42,6 +42,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(4);
 /// Flow-control windows that let one large blob pass without waiting for the other side.
 const STREAM_WINDOW: u32 = 4 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Calls that a gateway may have given up before they were looked at; by default twenty end the connection, which a
+/// gateway reaches whose clients leave while this machine stands still.
+const RESET_STREAMS: usize = 10_000;
 
 /// Runs the program to its end.
 ///
@@ -93,6 +96,7 @@ pub async fn serve(
     let server = Server::builder()
         .layer(ServedCalls)
         .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

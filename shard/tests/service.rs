@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use goma_common::drain::Drain;
-use goma_common::testing::ScriptedBackend;
+use goma_common::testing::{ScriptedBackend, bears_given_up_calls};
 use goma_common::{Digest, FileEntry, FileKey};
 use goma_proto::shard::join_response::Turn;
 use goma_proto::shard::shard_client::ShardClient;
@@ -28,6 +28,7 @@ struct Running {
     cas: ScriptedBackend,
     drain: Drain,
     channel: Channel,
+    address: std::net::SocketAddr,
 }
 
 impl Running {
@@ -53,7 +54,7 @@ impl Running {
         let drain = Drain::new();
         tokio::spawn(serve(served, listener, None, drain.clone()));
         let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("a URI");
-        Self { cas, drain, channel: endpoint.connect().await.expect("a connection") }
+        Self { cas, drain, channel: endpoint.connect().await.expect("a connection"), address }
     }
 
     fn client(&self) -> ShardClient<Channel> {
@@ -82,6 +83,13 @@ type JoinResponse = goma_proto::shard::JoinResponse;
 async fn turn(answers: &mut Streaming<JoinResponse>) -> Turn {
     let answer = tokio::time::timeout(Duration::from_secs(10), answers.message()).await;
     answer.expect("in time").expect("a message").expect("before the end").turn.expect("a turn")
+}
+
+#[tokio::test]
+async fn many_calls_given_up_at_once_do_not_end_the_connection() {
+    let running = Running::start().await;
+    let connection = tokio::net::TcpStream::connect(running.address).await.expect("a connection");
+    assert!(bears_given_up_calls(connection, 500).await.expect("it answers"), "it hung up");
 }
 
 #[tokio::test]

@@ -49,7 +49,7 @@ pub use remote_config::{Address, CONNECTION_LIFE, RemoteConfig, STREAMS, Tls};
 pub(crate) use roots::system as system_roots;
 pub use service_account::{Grant, SCOPE, ServiceAccount};
 pub use token_file::TokenFile;
-pub use transfer::{fetch_all, fetch_start, fetch_view, restarting};
+pub use transfer::{fetch_all, fetch_each, fetch_start, fetch_view, restarting};
 pub use upload::Upload;
 
 /// The content-addressable storage of a backend.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
-use futures::stream::{StreamExt, TryStreamExt};
+use futures::stream::{self, StreamExt};
 
 use super::limits::pack;
 use super::{Backend, Cas};
@@ -30,7 +30,20 @@ pub async fn fetch_all(
     digests: &[Digest],
     deadline: Deadline,
 ) -> Result<HashMap<Digest, Bytes>> {
-    let mut found = HashMap::from([(Digest::EMPTY, Bytes::new())]);
+    let each = fetch_each(backend, digests, deadline).await?;
+    each.into_iter().map(|(digest, contents)| Ok((digest, contents?))).collect()
+}
+
+/// As [`fetch_all`], telling of each blob whether it could be had.
+///
+/// # Errors
+/// When a call failed that was for many of them.
+pub async fn fetch_each(
+    backend: &Backend,
+    digests: &[Digest],
+    deadline: Deadline,
+) -> Result<HashMap<Digest, Result<Bytes>>> {
+    let mut found = HashMap::from([(Digest::EMPTY, Ok(Bytes::new()))]);
     let mut wanted: Vec<Digest> = digests.iter().copied().filter(|d| !d.is_empty()).collect();
     wanted.sort_unstable();
     wanted.dedup();
@@ -46,21 +59,19 @@ pub async fn fetch_all(
         let answers = backend.cas.download_batch(&batch, deadline).await?;
         for (digest, answer) in batch.into_iter().zip(answers) {
             match answer {
-                Ok(contents) => {
-                    found.insert(digest, contents);
-                }
                 // By itself, and again if need be.
                 Err(error) if error.code.is_transient() => large.push(digest),
-                Err(error) => return Err(error.context(format_args!("blob {digest}"))),
+                answer => {
+                    let named = |error: Error| error.context(format_args!("blob {digest}"));
+                    found.insert(digest, answer.map_err(named));
+                }
             }
         }
     }
     let streams = large.into_iter().map(|digest| async move {
-        let contents = fetch_view(backend.cas.as_ref(), View::whole(digest), deadline).await?;
-        Ok::<_, Error>((digest, contents))
+        (digest, fetch_view(backend.cas.as_ref(), View::whole(digest), deadline).await)
     });
-    let streamed: Vec<_> =
-        futures::stream::iter(streams).buffer_unordered(STREAMS).try_collect().await?;
+    let streamed: Vec<_> = stream::iter(streams).buffer_unordered(STREAMS).collect().await;
     found.extend(streamed);
     Ok(found)
 }

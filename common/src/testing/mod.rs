@@ -5,6 +5,7 @@ mod authority;
 mod cut;
 mod execution_service;
 mod faults;
+mod given_up;
 mod port;
 mod quirks;
 mod server;
@@ -36,6 +37,7 @@ use crate::turn::{Lease, Turn};
 pub use authority::Authority;
 pub use execution_service::{Executions, Step};
 pub use faults::{Fault, Faults};
+pub use given_up::bears_given_up_calls;
 pub use port::free_port;
 pub use quirks::Quirks;
 pub use server::{Server, deadline};
@@ -82,6 +84,8 @@ pub struct Calls {
     pub uploads: Vec<Digest>,
     /// ByteStream uploads.
     pub upload_streams: usize,
+    /// BatchReadBlobs calls.
+    pub download_batches: usize,
     /// ByteStream downloads.
     pub download_streams: usize,
     /// Keys that it was told of, as shards, in order.
@@ -300,6 +304,7 @@ impl Cas for ScriptedBackend {
         deadline: Deadline,
     ) -> Result<Vec<Result<Bytes>>> {
         self.be_slow(deadline).await?;
+        self.state().calls.download_batches += 1;
         Ok(digests.iter().map(|digest| self.read(digest)).collect())
     }
 

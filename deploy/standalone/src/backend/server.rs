@@ -33,6 +33,10 @@ use super::sandbox::Sandbox;
 use super::spawner::Spawner;
 use super::store::Store;
 
+/// Calls that a client may have given up before they were looked at; by default twenty end its connection, and with it
+/// all other calls. A gateway whose clients leave while this machine stands still reaches that.
+const RESET_STREAMS: usize = 10_000;
+
 /// An REAPI v2 server for one machine. Clones are the same backend.
 #[derive(Clone)]
 pub struct Backend {
@@ -123,6 +127,7 @@ impl Backend {
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(8 << 20)
             .max_concurrent_streams(1000)
+            .http2_max_pending_accept_reset_streams(Some(RESET_STREAMS))
             .http2_keepalive_interval(Some(std::time::Duration::from_secs(30)))
             .layer(ServedCalls)
             .add_service(CapabilitiesServer::new(Capabilities))

@@ -8,6 +8,7 @@ mod cas;
 mod eviction;
 mod execute;
 mod farm;
+mod given_up;
 mod inputs;
 mod outputs;
 mod restart;

@@ -101,7 +101,7 @@ impl Described {
                     false => End::Ran { exit: outcome.exit_status },
                 }
             }
-            Err(Refusal::Missing(names)) => End::Missing(names.len()),
+            Err(Refusal::Missing(names) | Refusal::Lost(names)) => End::Missing(names.len()),
             Err(Refusal::Impossible(why)) => End::Refused(why.clone()),
             Err(Refusal::Failed(error)) => End::Failed(error.to_string()),
         };
@@ -119,6 +119,14 @@ impl Described {
                 names.len()
             ),
             Err(Refusal::Missing(names)) => format!("needs {} inputs", names.len()),
+            Err(Refusal::Lost(names)) if retry >= LAST_RETRY => format!(
+                "needs {} inputs again, and its client gives it up: the backend loses what it was given; \
+                 see its size and what it evicts",
+                names.len()
+            ),
+            Err(Refusal::Lost(names)) => {
+                format!("needs {} inputs again, which the backend has lost", names.len())
+            }
             Err(Refusal::Impossible(why)) => format!("refused: {why}"),
             Err(Refusal::Failed(error)) => format!("failed: {error}"),
         };
@@ -138,10 +146,10 @@ impl Described {
                 let paths = outcome.paths;
                 tracing::info!(ms, inputs, embedded, retry, client, build, paths, "{line}");
             }
-            Err(Refusal::Missing(_)) if retry >= LAST_RETRY => {
+            Err(Refusal::Missing(_) | Refusal::Lost(_)) if retry >= LAST_RETRY => {
                 tracing::warn!(ms, inputs, embedded, retry, client, build, "{line}");
             }
-            Err(Refusal::Missing(_)) => {
+            Err(Refusal::Missing(_) | Refusal::Lost(_)) => {
                 tracing::info!(ms, inputs, embedded, retry, client, build, "{line}");
             }
         }

@@ -2,13 +2,15 @@
 
 use goma_common::Error;
 
-/// The three ways in which a compile ends without a result.
+/// The ways in which a compile ends without a result.
 #[derive(Debug)]
 pub(crate) enum Refusal {
     /// It cannot be done here, now or later: the client compiles it by itself and logs the words.
     Impossible(String),
     /// Contents are needed first: the client sends these files, by the names it gave them.
     Missing(Vec<String>),
+    /// The same, of contents that the backend had and has lost.
+    Lost(Vec<String>),
     /// Something failed that may pass.
     Failed(Error),
 }

@@ -14,7 +14,7 @@ use crate::refusal::{Refusal, impossible};
 /// Asks the shards for the whole closure of the plan.
 ///
 /// # Errors
-/// [`Refusal::Missing`] for inputs that the CAS has lost and nobody here holds: their keys stay
+/// [`Refusal::Lost`] for inputs that the CAS has lost and nobody here holds: their keys stay
 /// known, only their contents are wanted again.
 pub(super) async fn closure(
     exec: &Exec,
@@ -42,5 +42,5 @@ pub(super) async fn closure(
         return impossible("files of the toolchain are not among the inputs and were never stored");
     }
     tracing::info!(count = lost.len(), "inputs are gone from the CAS: asking the client again");
-    Err(inputs::missing(exec, job, lost.into_iter().map(|(input, _)| *input)))
+    Err(Refusal::Lost(inputs::names(exec, job, lost.into_iter().map(|(input, _)| *input))))
 }

@@ -47,20 +47,20 @@ pub(super) async fn gather<'a>(
     find_at_hand(exec, &needed, &mut digests).await;
     if digests.iter().any(Option::is_none) {
         let unknown = needed.iter().zip(&digests).filter(|(_, digest)| digest.is_none());
-        return Err(missing(exec, job, unknown.map(|(input, _)| *input)));
+        return Err(Refusal::Missing(names(exec, job, unknown.map(|(input, _)| *input))));
     }
     Ok(Inputs { files: needed.into_iter().zip(digests.into_iter().flatten()).collect() })
 }
 
-/// The refusal that names these inputs, as many at a time as the stock client bears.
+/// The names of inputs that are to be sent, as many at a time as the stock client bears.
 ///
 /// Told that more than half is missing, it would embed a random part of everything from then on.
 /// The names are the same for the same request, so that what it sends is what is waited for.
-pub(super) fn missing<'a>(
+pub(super) fn names<'a>(
     exec: &Exec,
     job: &Job,
     inputs: impl Iterator<Item = &'a Input>,
-) -> Refusal {
+) -> Vec<String> {
     let mut names: Vec<&str> = inputs.map(|input| input.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -69,7 +69,7 @@ pub(super) fn missing<'a>(
         limit = limit.min(exec.config.missing_input_limit);
     }
     names.truncate(limit);
-    Refusal::Missing(names.into_iter().map(ToOwned::to_owned).collect())
+    names.into_iter().map(ToOwned::to_owned).collect()
 }
 
 async fn store_embedded(exec: &Exec, job: &Job, deadline: Deadline) -> Result<(), Refusal> {

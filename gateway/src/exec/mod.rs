@@ -125,7 +125,9 @@ impl Exec {
         note(|told| what.note(&ended, told));
         match ended {
             Ok(outcome) => Ok(answer::done(outcome, &what)),
-            Err(Refusal::Missing(names)) => Ok(answer::missing(names, &what).into()),
+            Err(Refusal::Missing(names) | Refusal::Lost(names)) => {
+                Ok(answer::missing(names, &what).into())
+            }
             Err(Refusal::Impossible(why)) => Ok(answer::bad_request(why, &what).into()),
             Err(Refusal::Failed(error)) => Err(error),
         }

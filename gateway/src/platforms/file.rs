@@ -37,6 +37,9 @@ pub struct ExecConfig {
     /// Backends by name: each key is a flag, without its dashes.
     #[serde(default, rename = "backend")]
     pub backends: BTreeMap<String, toml::Table>,
+    /// The file itself, to tell where something stands.
+    #[serde(skip)]
+    text: String,
 }
 
 /// One kind of workers.
@@ -89,31 +92,65 @@ impl ExecConfig {
             return Ok(config);
         }
         let config: Self = toml::from_str(text).map_err(|error| toml_error::told(text, &error))?;
+        let config = Self { text: text.to_owned(), ..config };
         if config.platforms.is_empty() && config.compilers.is_empty() {
             return Err("it lists no [[platform]] and no [[compiler]]".to_owned());
         }
-        for (compiler, number) in config.compilers.iter().zip(1..) {
-            let checked = compiler.check();
-            checked.map_err(|(key, why)| format!("compiler {number}: {key}: {why}"))?;
+        match config.check() {
+            Ok(()) => Ok(config),
+            Err(Mistake { path, why }) => {
+                let path: Vec<&str> = path.iter().map(String::as_str).collect();
+                Err(format!("line {}: {why}", toml_error::line_of(text, &path)))
+            }
         }
-        for (platform, number) in config.platforms.iter().zip(1..) {
+    }
+
+    /// The line of a key of a backend, or of the backend where it has no such key.
+    pub(super) fn line_of_backend(&self, name: &str, key: &str) -> usize {
+        toml_error::line_of(&self.text, &["backend", name, key])
+    }
+
+    /// What only the whole of it shows.
+    fn check(&self) -> Result<(), Mistake> {
+        for (compiler, at) in self.compilers.iter().zip(0..) {
+            compiler.check().map_err(|(key, why)| Mistake::of("compiler", at, key, &why))?;
+        }
+        for (platform, at) in self.platforms.iter().zip(0..) {
             if platform.dimensions.is_empty() {
-                let why = "dimensions: name one at least, such as \"os:linux\"";
-                return Err(format!("platform {number}: {why}"));
+                let why = "name one at least, such as \"os:linux\"";
+                return Err(Mistake::of("platform", at, "dimensions", why));
             }
             if let Some(name) = &platform.backend
-                && !config.backends.contains_key(name)
+                && !self.backends.contains_key(name)
             {
-                return Err(format!("platform {number}: there is no [backend.{name}]"));
+                let why = format!("there is no [backend.{name}]");
+                return Err(Mistake::of("platform", at, "backend", &why));
             }
         }
         let is_used = |name: &String| {
-            config.platforms.iter().any(|platform| platform.backend.as_ref() == Some(name))
+            self.platforms.iter().any(|platform| platform.backend.as_ref() == Some(name))
         };
-        match config.backends.keys().find(|name| !is_used(name)) {
-            Some(name) => Err(format!("[backend.{name}]: no platform uses it")),
-            None => Ok(config),
+        match self.backends.keys().find(|name| !is_used(name)) {
+            Some(name) => Err(Mistake {
+                path: vec!["backend".to_owned(), name.clone()],
+                why: format!("[backend.{name}]: no platform uses it"),
+            }),
+            None => Ok(()),
         }
+    }
+}
+
+/// What is wrong, and at which path of keys and of places in arrays.
+struct Mistake {
+    path: Vec<String>,
+    why: String,
+}
+
+impl Mistake {
+    /// Of one of a list, which people count from 1.
+    fn of(list: &str, at: usize, key: &str, why: &str) -> Self {
+        let path = vec![list.to_owned(), at.to_string(), key.to_owned()];
+        Self { path, why: format!("{list} {}: {key}: {why}", at + 1) }
     }
 }
 
@@ -171,14 +208,19 @@ mod tests {
     fn what_is_wrong_is_told_with_its_line() {
         let cases = [
             ("", "no [[platform]]"),
-            ("[[platform]]\ndimensions = []", "platform 1: dimensions"),
+            ("[[platform]]\ndimensions = []", "line 2: platform 1: dimensions: "),
+            ("[[compiler]]\nname = \"gcc\"\npath = \"gcc\"", "line 3: compiler 1: path: "),
+            ("[[compiler]]\npath = \"/gcc\"\nname = \"\"", "line 3: compiler 1: name: "),
             ("[[platform]]\ndimension = [\"a\"]", "line 2: unknown field `dimension`"),
-            ("[[platform]]\ndimensions = [\"a\"]\nbackend = \"b\"", "no [backend.b]"),
+            (
+                "[[platform]]\ndimensions = [\"a\"]\nbackend = \"b\"",
+                "line 3: platform 1: backend: ",
+            ),
             (
                 "[[platform]]\ndimensions = [\"a\"]\nabsolute-paths = \"no\"",
                 "line 3: \"no\" is none of property, chroot, rewrite, refuse",
             ),
-            ("[[platform]]\ndimensions = [\"a\"]\n[backend.b]", "[backend.b]: no platform"),
+            ("[[platform]]\ndimensions = [\"a\"]\n[backend.b]", "line 3: [backend.b]: no platform"),
             ("[[platform]]\n\ndimensions = hunter2", "line 3: "),
         ];
         for (text, why) in cases {

@@ -15,6 +15,7 @@ use goma_proto::text_proto;
 
 use super::compiler::CompilerEntry;
 use super::file::{ExecConfig, PlatformEntry};
+use crate::text_form::line_of_entry;
 
 /// What the file says, and what of it is left out, a sentence each.
 #[derive(Debug, Default)]
@@ -27,29 +28,30 @@ pub(super) struct Read {
 /// are left out.
 ///
 /// # Errors
-/// The line and what is wrong there, or the entry, counted from 1, and its field.
+/// The line and what is wrong there; of what shows only in a whole entry, the line where it begins and its field.
 pub(super) fn parse(text: &str) -> Result<Read, String> {
     let inventory: Inventory = text_proto::parse(text)?;
     let mut read = Read::default();
     let mut instances = BTreeSet::new();
-    for (entry, number) in inventory.configs.into_iter().zip(1..) {
+    for (entry, at) in inventory.configs.into_iter().zip(0..) {
+        let number = at + 1;
+        let wrong = |why: String| {
+            format!("line {}: configs {number}: {why}", line_of_entry(text, "configs", at))
+        };
         let ignored = ignored(&entry);
         read.left_out.extend(ignored.map(|what| format!("configs {number}: {what}")));
         let platform = entry.remoteexec_platform.unwrap_or_default();
         instances.insert(platform.rbe_instance_basename.clone());
         let properties = properties(platform);
         if entry.cmd_descriptor.is_none() && entry.dimensions.is_empty() {
-            return Err(format!(
-                "configs {number}: it has neither dimensions nor a cmd_descriptor"
-            ));
+            return Err(wrong("it has neither dimensions nor a cmd_descriptor".to_owned()));
         }
         if let Some(compiler) = entry.cmd_descriptor {
             match unserved(&compiler) {
                 Some(why) => read.left_out.push(format!("configs {number}: {why}")),
                 None => {
                     let compiler = compiler_entry(compiler, properties.clone());
-                    let compiler = compiler.map_err(|why| format!("configs {number}: {why}"))?;
-                    read.config.compilers.push(compiler);
+                    read.config.compilers.push(compiler.map_err(wrong)?);
                 }
             }
         }
@@ -195,8 +197,11 @@ mod tests {
         };
         for (text, why) in [
             ("configs {\n  dimension: \"a\"\n}".to_owned(), "line 2: "),
-            ("configs {}".to_owned(), "configs 1: it has neither"),
-            (compiler("selector { name: \"gcc\" }"), "cmd_file.path: \"\" is not absolute"),
+            ("\nconfigs {}".to_owned(), "line 2: configs 1: it has neither"),
+            (
+                compiler("selector { name: \"gcc\" }"),
+                "line 1: configs 1: cmd_descriptor.setup.cmd_file.path: \"\" is not absolute",
+            ),
             (compiler("setup { cmd_file { path: \"/usr/bin/gcc\" } }"), "selector.name: "),
             (
                 compiler(

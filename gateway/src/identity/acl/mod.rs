@@ -73,36 +73,28 @@ impl Acl {
     /// # Errors
     /// The line and what is wrong there.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let groups = match crate::text_form::is_text_proto(text) {
+        let is_text_proto = crate::text_form::is_text_proto(text);
+        let groups = match is_text_proto {
             true => text_proto::groups(text),
             false => toml::groups(text),
-        };
-        Self::checked(groups?)
-    }
-
-    fn checked(groups: Vec<Group>) -> Result<Self, String> {
+        }?;
         if groups.iter().all(|group| group.reject) {
             return Err("no group of it lets anybody in".to_owned());
         }
         let mut ids = HashSet::new();
         for group in &groups {
             let id = &group.id;
-            if !ids.insert(id) {
-                return Err(format!("group {id:?} is there twice"));
-            }
-            if !group.names_somebody() && group.claims.is_empty() {
-                return Err(format!(
-                    "group {id:?} names nobody: give it emails, domains, certificates, claims or tokens"
-                ));
-            }
-            let Quotas { requests, bytes, compiles } = group.quotas;
-            if [requests, bytes, compiles].contains(&Some(0)) {
-                return Err(format!("group {id:?}: a quota of 0; to let nobody in, reject = true"));
-            }
-            let stray = group.domains.iter().find(|name| name.is_empty() || name.contains('@'));
-            if let Some(domain) = stray {
-                return Err(format!("group {id:?}: {domain:?} is no domain"));
-            }
+            let checked = match ids.insert(id) {
+                true => group.check(),
+                false => Err(("id", "it is there twice".to_owned())),
+            };
+            checked.map_err(|(field, why)| {
+                let line = match is_text_proto {
+                    true => text_proto::line_of(text, id),
+                    false => toml::line_of(text, id, field),
+                };
+                format!("line {line}: group {id:?}: {field}: {why}")
+            })?;
         }
         Ok(Self { groups })
     }
@@ -160,6 +152,23 @@ impl Group {
     fn names_somebody(&self) -> bool {
         let Self { emails, domains, certificates, tokens, .. } = self;
         !(emails.is_empty() && domains.is_empty() && certificates.is_empty()) || *tokens
+    }
+
+    /// The field that is wrong, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        if !self.names_somebody() && self.claims.is_empty() {
+            let why = "it names nobody: give it emails, domains, certificates, claims or tokens";
+            return Err(("emails", why.to_owned()));
+        }
+        let Quotas { requests, bytes, compiles } = self.quotas;
+        let quotas = [("max-requests", requests), ("max-bytes", bytes), ("max-compiles", compiles)];
+        if let Some((field, _)) = quotas.into_iter().find(|(_, quota)| *quota == Some(0)) {
+            return Err((field, "a quota of 0; to let nobody in, reject = true".to_owned()));
+        }
+        match self.domains.iter().find(|name| name.is_empty() || name.contains('@')) {
+            Some(domain) => Err(("domains", format!("{domain:?} is no domain"))),
+            None => Ok(()),
+        }
     }
 
     fn fits(&self, proof: &Proof) -> bool {
@@ -282,10 +291,13 @@ mod tests {
         let twice = format!("{0}{0}", group("emails = [\"x\"]\n"));
         for (text, why) in [
             (String::new(), "lets anybody in"),
-            (group(""), "names nobody"),
-            (group("emails = [\"x\"]\nmax-bytes = 0\n"), "a quota of 0"),
-            (group("domains = [\"*@x\"]\n"), "\"*@x\" is no domain"),
-            (twice, "twice"),
+            (group(""), "line 1: group \"a\": emails: it names nobody"),
+            (
+                group("emails = [\"x\"]\nmax-bytes = 0\n"),
+                "line 4: group \"a\": max-bytes: a quota of 0",
+            ),
+            (group("domains = [\"*@x\"]\n"), "line 3: group \"a\": domains: \"*@x\" is no domain"),
+            (twice, "line 5: group \"a\": id: it is there twice"),
         ] {
             let told = Acl::parse(&text).expect_err("wrong");
             assert!(told.contains(why), "{told}, not {why}");

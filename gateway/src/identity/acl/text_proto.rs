@@ -49,6 +49,13 @@ pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
     Ok(acl.groups.into_iter().filter(|it| !is_nobodys(it)).map(group).collect())
 }
 
+/// The line of the last group of this name.
+pub(super) fn line_of(text: &str, id: &str) -> usize {
+    let acl = text_proto::parse::<goma_proto::config::Acl>(text).ok();
+    let at = acl.and_then(|acl| acl.groups.iter().rposition(|group| group.id == id));
+    crate::text_form::line_of_entry(text, "groups", at.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,7 +87,10 @@ mod tests {
         assert_eq!(ids, ["in"]);
         let rejects = text.replace("audience", "reject: true audience");
         let told = super::super::Acl::parse(&rejects).expect_err("it is refused");
-        assert!(told.contains("\"empty\" names nobody"), "{told}");
+        assert!(told.contains("line 1: group \"empty\": emails: it names nobody"), "{told}");
+        let twice = "groups { id: \"a\" emails: \"x\" }\n".repeat(2);
+        let told = super::super::Acl::parse(&twice).expect_err("it is refused");
+        assert!(told.contains("line 2: group \"a\": id: it is there twice"), "{told}");
     }
 
     #[test]

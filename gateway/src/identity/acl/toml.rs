@@ -73,6 +73,13 @@ pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
     Ok(file.group.into_iter().map(Group::from).collect())
 }
 
+/// The line of a field of the last group of this name, or of the group where it has no such field.
+pub(super) fn line_of(text: &str, id: &str, field: &str) -> usize {
+    let file = toml::from_str::<File>(text).ok();
+    let at = file.and_then(|file| file.group.iter().rposition(|group| group.id == id));
+    toml_error::line_of(text, &["group", &at.unwrap_or_default().to_string(), field])
+}
+
 impl From<Table> for Group {
     fn from(table: Table) -> Self {
         let values = |values| match values {

@@ -24,6 +24,9 @@ const IS_EXECUTABLE: u8 = 4 << 3;
 const HASH: u8 = field(1);
 const SIZE_BYTES: u8 = 2 << 3;
 
+/// What a node takes beside its name: two digits of a SHA-256 a byte, the size of most files, and what frames them.
+const BESIDE_NAME: usize = 64 + 4 + 12;
+
 /// Directory under construction. Files come first, then directories, then symlinks, each kind
 /// sorted by name.
 #[derive(Default)]
@@ -32,6 +35,11 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// Empty, with room for so many nodes whose names have so many bytes together, links aside.
+    pub(super) fn with_room_for(nodes: usize, names: usize) -> Self {
+        Self { bytes: Vec::with_capacity(nodes * BESIDE_NAME + names) }
+    }
+
     pub(super) fn file(&mut self, name: &str, digest: Digest, executable: bool) {
         self.node(FILES, name, digest, if executable { &[IS_EXECUTABLE, 1] } else { &[] });
     }

@@ -197,7 +197,12 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Ve
 
 /// Bytes with which both begin.
 fn shared(one: &str, other: &str) -> usize {
-    one.bytes().zip(other.bytes()).take_while(|(one, other)| one == other).count()
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    // Most of a path is that of the one before: sixteen bytes at a time.
+    let (many, of_other) = (one.as_chunks::<16>().0, other.as_chunks::<16>().0);
+    let start = 16 * many.iter().zip(of_other).take_while(|(one, other)| one == other).count();
+    let rest = one[start..].iter().zip(&other[start..]);
+    start + rest.take_while(|(one, other)| one == other).count()
 }
 
 pub(super) fn outputs(here: &Here<'_>, names: Vec<String>) -> Result<Vec<Output>, Refusal> {
@@ -290,6 +295,16 @@ mod tests {
             "longer than a path may be",
         );
         assert!(parse(&format!("gcc -DX={deep} -c a.c"), &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn paths_share_what_both_begin_with() {
+        let long = "/src/include/a-library/with/a/long/name.h";
+        for at in 0..=long.len() {
+            for other in [format!("{}?{}", &long[..at], &long[at..]), long[..at].to_owned()] {
+                assert_eq!((shared(long, &other), shared(&other, long)), (at, at), "{other}");
+            }
+        }
     }
 
     #[test]

@@ -16,8 +16,11 @@ use crate::refusal::{Refusal, impossible};
 /// A tree under construction. It borrows the paths that it is given.
 pub(crate) struct Tree<'a> {
     root: &'a AbsPath,
-    /// By the way down from the root. Those that hold nothing but directories may be absent.
-    dirs: BTreeMap<&'a str, Dir<'a>>,
+    dirs: Vec<Dir<'a>>,
+    /// Places in `dirs` by the way down from the root. Those that hold nothing but directories may be absent.
+    places: BTreeMap<&'a str, usize>,
+    /// The one that was last asked for: most files stand beside the one before them.
+    last: (&'a str, usize),
 }
 
 /// A directory under construction.
@@ -57,7 +60,8 @@ pub(crate) struct Merkle {
 impl<'a> Tree<'a> {
     /// An empty directory.
     pub(crate) fn new(root: &'a AbsPath) -> Self {
-        Self { root, dirs: BTreeMap::from([("", Dir::default())]) }
+        let places = BTreeMap::from([("", 0)]);
+        Self { root, dirs: vec![Dir::default()], places, last: ("", 0) }
     }
 
     /// Adds a file. The same file again is fine, also under another spelling of its path.
@@ -96,7 +100,14 @@ impl<'a> Tree<'a> {
     }
 
     fn at(&mut self, dir: &'a str, via: Option<&'a AbsPath>) -> &mut Dir<'a> {
-        self.dirs.entry(dir).or_insert_with(|| Dir { via, ..Dir::default() })
+        if self.last.0 != dir {
+            let place = *self.places.entry(dir).or_insert_with(|| {
+                self.dirs.push(Dir { via, ..Dir::default() });
+                self.dirs.len() - 1
+            });
+            self.last = (dir, place);
+        }
+        &mut self.dirs[self.last.1]
     }
 
     /// Hashes all directories, from the leaves up. With a `base`, the tree is a directory of that
@@ -114,7 +125,8 @@ impl<'a> Tree<'a> {
         };
         let mut root = Digest::EMPTY;
         // A directory's path begins with that of its parent, which therefore comes later here.
-        while let Some((path, dir)) = self.dirs.pop_last() {
+        while let Some((path, place)) = self.places.pop_last() {
+            let dir = std::mem::take(&mut self.dirs[place]);
             let via = dir.via;
             let digest = add(dir.encode()?);
             if path.is_empty() {
@@ -141,15 +153,20 @@ impl Dir<'_> {
         // Stable: of equal names the first counts. Clients name most of their files in order.
         self.entries.sort_by_key(|entry| entry.name);
         self.subdirs.sort_unstable_by_key(|subdir| subdir.name);
-        let mut entries: Vec<Entry<'_>> = Vec::with_capacity(self.entries.len());
-        for entry in self.entries {
-            match entries.last_mut() {
-                Some(known) if known.name == entry.name => known.meet(&entry)?,
-                _ => entries.push(entry),
+        let mut met = Ok(());
+        self.entries.dedup_by(|entry, known| {
+            let is_known = known.name == entry.name;
+            if is_known && met.is_ok() {
+                met = known.meet(entry);
             }
-        }
-        let mut directory = Directory::default();
-        for entry in &entries {
+            is_known
+        });
+        met?;
+        let entries = &self.entries;
+        let names = entries.iter().map(|entry| entry.name.len()).sum::<usize>()
+            + self.subdirs.iter().map(|subdir| subdir.name.len()).sum::<usize>();
+        let mut directory = Directory::with_room_for(entries.len() + self.subdirs.len(), names);
+        for entry in entries {
             if let Node::File { digest, executable } = entry.node {
                 directory.file(entry.name, digest, executable);
             }
@@ -161,7 +178,7 @@ impl Dir<'_> {
             }
             directory.directory(name, *digest);
         }
-        for entry in &entries {
+        for entry in entries {
             if let Node::Symlink { target } = entry.node {
                 directory.symlink(entry.name, target);
             }

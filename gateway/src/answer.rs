@@ -113,20 +113,8 @@ impl Described {
         let end = match ended {
             Ok(outcome) if outcome.cached => format!("hit, exit {}", outcome.exit_status),
             Ok(outcome) => format!("ran, exit {}", outcome.exit_status),
-            Err(Refusal::Missing(names)) if retry >= LAST_RETRY => format!(
-                "needs {} inputs, and its client gives it up: more was new than a compile can send; \
-                 `goma-loadtest preload` puts a tree in place beforehand",
-                names.len()
-            ),
-            Err(Refusal::Missing(names)) => format!("needs {} inputs", names.len()),
-            Err(Refusal::Lost(names)) if retry >= LAST_RETRY => format!(
-                "needs {} inputs again, and its client gives it up: the backend loses what it was given; \
-                 see its size and what it evicts",
-                names.len()
-            ),
-            Err(Refusal::Lost(names)) => {
-                format!("needs {} inputs again, which the backend has lost", names.len())
-            }
+            Err(Refusal::Missing(names)) => needs_new(names.len(), retry),
+            Err(Refusal::Lost(names)) => needs_again(names.len(), retry),
             Err(Refusal::Impossible(why)) => format!("refused: {why}"),
             Err(Refusal::Failed(error)) => format!("failed: {error}"),
         };
@@ -153,6 +141,28 @@ impl Described {
                 tracing::info!(ms, inputs, embedded, retry, client, build, "{line}");
             }
         }
+    }
+}
+
+/// Of a compile that wants so many inputs that nobody here has seen.
+fn needs_new(count: usize, retry: i32) -> String {
+    match retry >= LAST_RETRY {
+        false => format!("needs {count} inputs"),
+        true => format!(
+            "needs {count} inputs, and its client gives it up: more was new than a compile can send; \
+             `goma-loadtest preload` puts a tree in place beforehand"
+        ),
+    }
+}
+
+/// Of a compile that wants so many inputs whose keys are known, and whose blobs the backend had.
+fn needs_again(count: usize, retry: i32) -> String {
+    match retry >= LAST_RETRY {
+        false => format!("needs {count} inputs again, which the backend has lost"),
+        true => format!(
+            "needs {count} inputs again, and its client gives it up: the backend loses what it was \
+             given; see the size of its CAS, what it evicts, and goma_shard_false_positives_total"
+        ),
     }
 }
 
@@ -242,4 +252,19 @@ fn between(from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Duration> {
 
 fn timestamp(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.seconds, nanos: time.nanos }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_knew_and_what_the_backend_lost_are_told_apart() {
+        assert_eq!(needs_new(2, 0), "needs 2 inputs");
+        assert!(needs_new(2, LAST_RETRY).contains("preload"));
+        assert_eq!(needs_again(2, 0), "needs 2 inputs again, which the backend has lost");
+        let given_up = needs_again(2, LAST_RETRY);
+        assert!(given_up.starts_with("needs 2 inputs again, and its client gives it up"));
+        assert!(given_up.contains("evicts") && !given_up.contains("preload"), "{given_up}");
+    }
 }

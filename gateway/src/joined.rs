@@ -10,6 +10,7 @@ use goma_common::shards::Shards;
 use goma_common::turn::Turn;
 use goma_common::{Deadline, Result};
 
+use crate::metrics;
 use crate::trail::note;
 
 /// A client whose connection broke may come back with the same request; it finds the action under way
@@ -46,7 +47,10 @@ impl Joined {
             return;
         }
         match self.inner.cancel(&execution, Deadline::after(CANCEL)).await {
-            Ok(()) => tracing::info!(%action, "nobody waits for an action: it is given up"),
+            Ok(()) => {
+                metrics::given_up();
+                tracing::info!(%action, "nobody waits for an action: it is given up");
+            }
             Err(error) => tracing::warn!(%error, %action, "an action cannot be given up"),
         }
     }

@@ -16,6 +16,7 @@ struct Metrics {
     sent: Counter<u64>,
     keys: Counter<u64>,
     joined: Counter<u64>,
+    given_up: Counter<u64>,
     unknown_flags: Counter<u64>,
     mismatches: Counter<u64>,
     queued: Histogram<f64>,
@@ -39,6 +40,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         sent: bytes("goma_answer_body", "Bodies of answers, as sent"),
         keys: counter("goma_file_keys", "File keys asked for, by who knew them"),
         joined: counter("goma_joined", "Compiles that another request ran meanwhile"),
+        given_up: counter("goma_given_up", "Executions given up, as nobody waited for them"),
         unknown_flags: counter("goma_unknown_flags", "Flags that no table knows, by family"),
         mismatches: counter("goma_mismatches", "Contents that were not what their keys said"),
         queued: seconds("goma_worker_queue", "Actions in the backend's queue, as it tells"),
@@ -133,6 +135,11 @@ pub(crate) fn keys(found: &'static str, count: usize) {
     if count > 0 {
         METRICS.keys.add(count as u64, &[KeyValue::new("found", found)]);
     }
+}
+
+/// Counts an execution that the backend was told to give up, as nobody waited for it.
+pub(crate) fn given_up() {
+    METRICS.given_up.add(1, &[]);
 }
 
 /// Counts a flag that the table of its family lacks.

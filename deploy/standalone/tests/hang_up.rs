@@ -5,6 +5,7 @@ mod support;
 
 use std::time::Duration;
 
+use goma_common::testing::free_port;
 use goma_proto::api::ExecReq;
 use prost::Message;
 use support::eventually;
@@ -34,15 +35,20 @@ fn runs(command: &str) -> bool {
 
 #[tokio::test]
 async fn a_compile_that_nobody_waits_for_is_ended() {
-    let dir = temp_dir();
-    let program = Program::proxy(dir.path(), &[]).await;
+    let (dir, admin) = (temp_dir(), free_port());
+    let listen = format!("127.0.0.1:{admin}");
+    let program = Program::proxy(dir.path(), &["--admin-listen", &listen]).await;
     program.ready().await;
     let request = slow_gcc("/home/a", b"int left;\n", 4711);
     let client = send(&program, &request).await;
     eventually("it runs", async || runs("sleep 4711")).await;
     drop(client);
     eventually("it is ended", async || !runs("sleep 4711")).await;
-    assert!(program.log().contains("it is given up"), "{}", program.log());
+    eventually("it is told", async || program.log().contains("it is given up")).await;
+    let metrics = http::get(admin, "/metrics").await.expect("an answer").text();
+    assert!(metrics.contains("goma_given_up_total 1"), "{metrics}");
+    let left = "goma_request_seconds_count{kind=\"exec\",outcome=\"left\"} 1";
+    assert!(metrics.contains(left), "{metrics}");
 }
 
 #[tokio::test]

@@ -55,25 +55,33 @@ function replace(id, ...children) {
   }
 }
 
-function tiles(now) {
+const tile = (name, value, classes) => within(element("div"), element("dt", name), element("dd", value, classes));
+
+function rates(now) {
   const { totals } = now;
   const seconds = before ? now.now - before.now : 0;
   const rate = (name) => (seconds > 0 ? Math.max(0, totals[name] - before.totals[name]) / seconds : null);
-  const shown = [];
-  const tile = (name, value, classes) => shown.push(within(element("div"), element("dt", name), element("dd", value, classes)));
   const perSecond = (value) => (value === null ? "\u2026" : value.toFixed(1) + " /s");
   const lately = (name) => (before ? totals[name] - before.totals[name] : 0);
-  tile("Requests", perSecond(rate("requests")));
-  tile("Compiles", perSecond(rate("compiles")));
-  tile("Mean time", lately("requests") > 0 ? millis(1000 * lately("seconds") / lately("requests")) : "\u2013");
-  tile("From the cache", lately("compiles") > 0 ? share(lately("hits"), lately("compiles")) : "\u2013");
-  tile("Since the start", share(totals.hits, totals.compiles));
-  tile("Failed", count(totals.failed), totals.failed ? "bad" : "good");
-  tile("Refused, denied", count(totals.refused + totals.denied), totals.refused + totals.denied ? "warn" : "good");
-  tile("Up for", time(now.now - now.started));
-  tile("Received", bytes(totals.received));
-  tile("Sent", bytes(totals.sent));
-  replace("tiles", ...shown);
+  replace("tiles",
+    tile("Requests", perSecond(rate("requests"))),
+    tile("Compiles", perSecond(rate("compiles"))),
+    tile("Mean time of a request", lately("requests") > 0 ? millis(1000 * lately("seconds") / lately("requests")) : "\u2013"),
+    tile("Compiles from the cache", share(lately("hits"), lately("compiles"))));
+}
+
+function sums(now) {
+  const { totals } = now;
+  const turnedAway = totals.refused + totals.denied;
+  $("since").textContent = "Since this gateway started, " + time(now.now - now.started) + " ago";
+  replace("sums",
+    tile("Requests", count(totals.requests)),
+    tile("Compiles", count(totals.compiles)),
+    tile("Compiles from the cache", share(totals.hits, totals.compiles)),
+    tile("Requests failed", count(totals.failed), totals.failed ? "bad" : "good"),
+    tile("Refused or denied", count(turnedAway), turnedAway ? "warn" : "good"),
+    tile("Received", bytes(totals.received)),
+    tile("Sent", bytes(totals.sent)));
 }
 
 function card(title, up, lines) {
@@ -115,7 +123,7 @@ function topology(now) {
 }
 
 function problems(now) {
-  if (!now.problems.length) return replace("problems", element("p", "None since the start.", "soft"));
+  if (!now.problems.length) return replace("problems", element("p", "None since this gateway started.", "soft"));
   const table = rows(["Times", "Last", "What", "What to do"], now.problems.map((problem) => {
     const what = element("td", null, "name");
     const button = element("button", problem.outcome + ": " + problem.why, colour[problem.outcome]);
@@ -209,7 +217,7 @@ function choose(which) {
 
 function show() {
   if (!last) return;
-  tiles(last); topology(last); problems(last); requests(last); builds(last);
+  rates(last); sums(last); topology(last); problems(last); requests(last); builds(last);
 }
 
 async function ask() {

@@ -57,6 +57,7 @@ pub fn subjects(remote: &RemoteArgs, gateway: &GatewayArgs) -> Result<Vec<Subjec
                 // The file was refused without it.
                 let Some(table) = file.backends.get(name) else { continue };
                 let read = platforms::entry::<Entry>(name, table);
+                let read = read.map_err(|error| file.misplaced(name, error));
                 let Entry { remote, .. } = read.map_err(Failure::configuration)?;
                 remote
             }

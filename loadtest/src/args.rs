@@ -18,6 +18,7 @@ use crate::record_verb::RecordArgs;
 use crate::replay_verb::ReplayArgs;
 use crate::report_verb::ReportArgs;
 use crate::run_verb::RunArgs;
+use crate::server_arg::ServerArg;
 use crate::simulate_verb::SimulateArgs;
 use crate::token_service_verb::TokenServiceArgs;
 use crate::worker_verb::WorkerArgs;
@@ -68,14 +69,8 @@ pub(crate) enum Verb {
 /// How to speak to which server.
 #[derive(Debug, Args)]
 pub(crate) struct ServerArgs {
-    /// The Goma server; a path replaces the prefix /cxx-compiler-service, a lone / removes it
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "GOMA_LOADTEST_SERVER",
-        default_value = "http://127.0.0.1:8090"
-    )]
-    server: String,
+    #[command(flatten)]
+    server: ServerArg,
     /// Behave as the stock client does, its traps and all
     #[arg(long)]
     stock: bool,
@@ -206,7 +201,7 @@ impl BuildArgs {
 impl ServerArgs {
     /// The client that these flags describe.
     pub(crate) fn config(&self) -> Result<ClientConfig> {
-        let mut config = ClientConfig::new(Server::parse(&self.server)?, self.stock);
+        let mut config = ClientConfig::new(self.server.server()?, self.stock);
         config.seed = self.seed;
         config.user_agent = self.user_agent.clone().unwrap_or(config.user_agent);
         config.token = self.token_file.as_ref().map(read_token).transpose()?;

@@ -12,6 +12,7 @@ mod record_verb;
 mod replay_verb;
 mod report_verb;
 mod run_verb;
+mod server_arg;
 mod simulate_verb;
 mod token_service_verb;
 mod way_args;

@@ -4,23 +4,18 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, value_parser};
+use goma_loadtest::Result;
 use goma_loadtest::http::Coding;
 use goma_loadtest::load::Way;
-use goma_loadtest::{Result, Server};
 
 use crate::args::read_token;
+use crate::server_arg::ServerArg;
 
 /// The way to the server.
 #[derive(Debug, Args)]
 pub(crate) struct WayArgs {
-    /// The Goma server; a path replaces the prefix /cxx-compiler-service, a lone / removes it
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "GOMA_LOADTEST_SERVER",
-        default_value = "http://127.0.0.1:8090"
-    )]
-    server: String,
+    #[command(flatten)]
+    server: ServerArg,
     /// How long one request may take
     #[arg(long, value_name = "TIME", default_value = "620s", value_parser = humantime::parse_duration)]
     timeout: Duration,
@@ -54,8 +49,8 @@ impl WayArgs {
     /// An address that is none, or a token's file that cannot be read.
     pub(crate) fn way(&self) -> Result<Way> {
         Ok(Way {
-            server: Server::parse(&self.server)?,
-            url: self.server.clone(),
+            server: self.server.server()?,
+            url: self.server.url().to_owned(),
             tokens: self.token_files.iter().map(read_token).collect::<Result<_>>()?,
             two_writes: self.two_writes,
             coding: (!self.no_compression).then_some(Coding::Gzip),

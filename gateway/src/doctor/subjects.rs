@@ -35,8 +35,10 @@ struct Entry {
 /// The subjects of these flags. The flags' own backend is one where it is named, or there is no other.
 ///
 /// # Errors
-/// When the file cannot be read, or is wrong.
+/// When the file of platforms or that of flags cannot be read, or is wrong.
 pub fn subjects(remote: &RemoteArgs, gateway: &GatewayArgs) -> Result<Vec<Subject>, Failure> {
+    // No step needs it, but a server would not start with one that is wrong.
+    gateway.flags()?;
     let own = || Subject {
         platform: String::new(),
         remote: remote.clone(),
@@ -55,6 +57,7 @@ pub fn subjects(remote: &RemoteArgs, gateway: &GatewayArgs) -> Result<Vec<Subjec
                 // The file was refused without it.
                 let Some(table) = file.backends.get(name) else { continue };
                 let read = platforms::entry::<Entry>(name, table);
+                let read = read.map_err(|error| file.misplaced(name, error));
                 let Entry { remote, .. } = read.map_err(Failure::configuration)?;
                 remote
             }
@@ -63,4 +66,44 @@ pub fn subjects(remote: &RemoteArgs, gateway: &GatewayArgs) -> Result<Vec<Subjec
         subjects.push(Subject { platform: entry.dimensions.join(","), remote, config });
     }
     Ok(subjects)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        remote: RemoteArgs,
+        #[command(flatten)]
+        gateway: GatewayArgs,
+    }
+
+    #[test]
+    fn a_file_of_flags_is_read_and_what_is_wrong_there_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("flags.toml");
+        let read = || {
+            let flags = file.to_str().expect("UTF-8");
+            let line = ["x", "--remoteexec-addr", "farm:443", "--flags-file", flags];
+            let Line { remote, gateway } = Line::try_parse_from(line).expect("flags");
+            subjects(&remote, &gateway)
+                .map(|subjects| subjects.len())
+                .map_err(|why| why.to_string())
+        };
+        let why = read().expect_err("there is no file");
+        assert!(why.contains("--flags-file"), "{why}");
+        let write = |takes: &str| {
+            let text = format!("[gcc]\n\"-x\" = {{ takes = \"{takes}\", means = \"nothing\" }}\n");
+            std::fs::write(&file, text).expect("writes");
+        };
+        write("all");
+        let why = read().expect_err("it is wrong");
+        assert!(why.contains("flags.toml: line 2: gcc: \"-x\": takes"), "{why}");
+        write("nothing");
+        assert_eq!(read(), Ok(1));
+    }
 }

@@ -38,7 +38,7 @@ impl AccountFiles {
 
     fn account(&self, name: &str) -> Result<Account> {
         let wrong = |why: &str| {
-            let message = format!("--acl-file: service account {name:?}: {why}");
+            let message = format!("service account {name:?}: {why}");
             Error::new(Code::InvalidArgument, message)
         };
         let Some(dir) = &self.dir else {

@@ -195,8 +195,9 @@ impl IdentityArgs {
             let listed = Reloaded::open(vec![file.clone()], {
                 let file = file.clone();
                 move || {
-                    let acl = read("--acl-file", &file, Acl::parse)?;
-                    files.open(acl)
+                    let open =
+                        |text: &str| files.open(Acl::parse(text)?).map_err(|error| error.message);
+                    read("--acl-file", &file, open)
                 }
             });
             return listed.map_err(Failure::configuration);

@@ -36,9 +36,11 @@ pub fn entry<T: Args>(name: &str, table: &Table) -> Result<T> {
         Ok(parsed.flags)
     });
     parsed.map_err(|error| {
-        // Its first line names the flag; the value may be a secret.
-        let key = error.get(clap::error::ContextKind::InvalidArg).map(ToString::to_string);
-        invalid(&key.unwrap_or_default(), &error.kind().to_string())
+        // It tells the flag as `--key <VALUE>`; the value itself may be a secret.
+        let flag = error.get(clap::error::ContextKind::InvalidArg).map(ToString::to_string);
+        let flag = flag.unwrap_or_default();
+        let key = flag.trim_start_matches("--").split([' ', '=']).next();
+        invalid(key.unwrap_or_default(), &error.kind().to_string())
     })
 }
 

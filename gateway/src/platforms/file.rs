@@ -12,7 +12,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use goma_common::preset::{AbsolutePaths, OutputFields};
@@ -38,6 +38,8 @@ pub struct ExecConfig {
     #[serde(default, rename = "backend")]
     pub backends: BTreeMap<String, toml::Table>,
     /// The file itself, to tell where something stands.
+    #[serde(skip)]
+    file: PathBuf,
     #[serde(skip)]
     text: String,
 }
@@ -78,7 +80,8 @@ impl ExecConfig {
             Error::new(Code::InvalidArgument, message)
         };
         let text = std::fs::read_to_string(file).map_err(|error| invalid(&error))?;
-        Self::parse(&text).map_err(|why| invalid(&why))
+        let config = Self::parse(&text).map_err(|why| invalid(&why))?;
+        Ok(Self { file: file.to_owned(), ..config })
     }
 
     /// Reads its text.
@@ -105,9 +108,19 @@ impl ExecConfig {
         }
     }
 
-    /// The line of a key of a backend, or of the backend where it has no such key.
-    pub(super) fn line_of_backend(&self, name: &str, key: &str) -> usize {
-        toml_error::line_of(&self.text, &["backend", name, key])
+    /// What is wrong with a backend of the file, with its place there.
+    #[must_use]
+    pub fn misplaced(&self, backend: &str, error: Error) -> Error {
+        let table = format!("[backend.{backend}]");
+        let told = error.message.strip_prefix(&table).unwrap_or(&error.message).trim_start();
+        // Mistakes in a flag begin with its name, as a key of the file or as a flag.
+        let key = told.split_once(':').map_or("", |(key, _)| key.trim_start_matches("--"));
+        let line = toml_error::line_of(&self.text, &["backend", backend, key]);
+        let error = match error.message.starts_with(&table) {
+            true => error,
+            false => error.context(table),
+        };
+        error.context(format_args!("--exec-config-file {}: line {line}", self.file.display()))
     }
 
     /// What only the whole of it shows.
@@ -180,6 +193,8 @@ fn value_of_flag<'de, T: ValueEnum, D: Deserializer<'de>>(from: D) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
+    use goma_common::remote_args::RemoteArgs;
+
     use super::*;
 
     #[test]
@@ -202,6 +217,29 @@ mod tests {
         assert_eq!(big.absolute_paths, Some(AbsolutePaths::Property));
         assert_eq!((big.output_fields, small.backend.as_deref()), (None, None));
         assert_eq!(config.backends["big"]["remoteexec-addr"].as_str(), Some("a:1,b:1"));
+    }
+
+    #[test]
+    fn a_mistake_in_a_backend_is_told_where_it_stands() {
+        let read = |lines: &str| {
+            let text = format!(
+                "[[platform]]\ndimensions = [\"a\"]\nbackend = \"b\"\n[backend.b]\n\
+                 remoteexec-addr = \"farm:1\"\n{lines}\n"
+            );
+            ExecConfig::parse(&text).expect("it is well formed")
+        };
+        for (lines, told) in [
+            ("\nremote-exec = \"x\"", "line 7: [backend.b] remote-exec: "),
+            ("backend-preset = \"hunter2\"", "line 6: [backend.b] backend-preset: "),
+        ] {
+            let config = read(lines);
+            let error = super::super::entry::<RemoteArgs>("b", &config.backends["b"]);
+            let error = config.misplaced("b", error.expect_err("wrong"));
+            assert!(error.message.contains(told) && !error.message.contains("hunter2"), "{error}");
+        }
+        let error = Error::new(Code::InvalidArgument, "--remote-tls-ca: there is no such file");
+        let error = read("remote-tls-ca = \"x\"").misplaced("b", error);
+        assert!(error.message.contains("line 6: [backend.b]: --remote-tls-ca"), "{error}");
     }
 
     #[test]

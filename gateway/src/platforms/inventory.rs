@@ -69,7 +69,7 @@ impl Inventory {
             let kept = before.and_then(|before| before.places.get(name));
             let (place, traits) = match kept.filter(|kept| kept.table == *table) {
                 Some(kept) => (kept.place.clone(), kept.traits),
-                None => open(name, table).map_err(|error| named(file, &read, name, error))?,
+                None => open(name, table).map_err(|error| read.misplaced(name, error))?,
             };
             places.insert(name.clone(), Opened { table: table.clone(), place, traits });
         }
@@ -98,19 +98,6 @@ impl Inventory {
 
 fn entries(read: &ExecConfig) -> usize {
     read.platforms.len() + read.compilers.len()
-}
-
-/// What is wrong with a backend, with its place in the file.
-fn named(file: &Path, read: &ExecConfig, backend: &str, error: Error) -> Error {
-    let table = format!("[backend.{backend}]");
-    // A mistake in a flag begins with its name.
-    let key = error.message.strip_prefix(&table).and_then(|rest| rest.split_once(':'));
-    let line = read.line_of_backend(backend, key.map_or("", |(key, _)| key.trim()));
-    let error = match error.message.starts_with(&table) {
-        true => error,
-        false => error.context(table),
-    };
-    error.context(format_args!("--exec-config-file {}: line {line}", file.display()))
 }
 
 /// Whether more than half of the entries are gone at once. Pure.

@@ -7,7 +7,7 @@
 //! }
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use goma_proto::config::inventory_compiler::PathType;
 use goma_proto::config::{Inventory, InventoryCompiler, InventoryEntry, InventoryPlatform};
@@ -32,7 +32,7 @@ pub(super) struct Read {
 pub(super) fn parse(text: &str) -> Result<Read, String> {
     let inventory: Inventory = text_proto::parse(text)?;
     let mut read = Read::default();
-    let mut instances = BTreeSet::new();
+    let mut known_instance: Option<String> = None;
     for (entry, at) in inventory.configs.into_iter().zip(0..) {
         let number = at + 1;
         let wrong = |why: String| {
@@ -41,7 +41,18 @@ pub(super) fn parse(text: &str) -> Result<Read, String> {
         let ignored = ignored(&entry);
         read.left_out.extend(ignored.map(|what| format!("configs {number}: {what}")));
         let platform = entry.remoteexec_platform.unwrap_or_default();
-        instances.insert(platform.rbe_instance_basename.clone());
+        let instance = &platform.rbe_instance_basename;
+        match &known_instance {
+            _ if instance.is_empty() => {}
+            None => known_instance = Some(instance.clone()),
+            Some(known) if known == instance => {}
+            Some(known) => {
+                return Err(wrong(format!(
+                    "remoteexec_platform.rbe_instance_basename: {known:?} and {instance:?} are two; \
+                     --remote-instance-name is one, and others are [backend.NAME] tables of a file in TOML"
+                )));
+            }
+        }
         let properties = properties(platform);
         if entry.cmd_descriptor.is_none() && entry.dimensions.is_empty() {
             return Err(wrong("it has neither dimensions nor a cmd_descriptor".to_owned()));
@@ -62,15 +73,7 @@ pub(super) fn parse(text: &str) -> Result<Read, String> {
             });
         }
     }
-    instances.remove("");
-    match instances.len() {
-        0 | 1 => Ok(read),
-        _ => Err(format!(
-            "rbe_instance_basename: {} are several; --remote-instance-name is one, and others are \
-             [backend.NAME] tables of a file in TOML",
-            instances.into_iter().collect::<Vec<_>>().join(", ")
-        )),
-    }
+    Ok(read)
 }
 
 fn properties(platform: InventoryPlatform) -> BTreeMap<String, String> {
@@ -209,7 +212,10 @@ mod tests {
                 ),
                 "selector.binary_hash: \"x\" is no SHA-256",
             ),
-            (instance("a") + &instance("b"), "rbe_instance_basename: a, b are several"),
+            (
+                instance("a") + "\n" + &instance("b"),
+                "line 2: configs 2: remoteexec_platform.rbe_instance_basename: \"a\" and \"b\" are two",
+            ),
         ] {
             let told = parse(&text).expect_err("wrong");
             assert!(told.contains(why), "{told}, not {why}");

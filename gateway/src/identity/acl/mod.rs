@@ -84,14 +84,16 @@ impl Acl {
         let mut ids = HashSet::new();
         for group in &groups {
             let id = &group.id;
-            let checked = match ids.insert(id) {
-                true => group.check(),
-                false => Err(("id", "it is there twice".to_owned())),
+            let is_second = !ids.insert(id);
+            let checked = match is_second {
+                false => group.check(),
+                true => Err(("id", "it is there twice".to_owned())),
             };
             checked.map_err(|(field, why)| {
+                let number = usize::from(is_second);
                 let line = match is_text_proto {
-                    true => text_proto::line_of(text, id),
-                    false => toml::line_of(text, id, field),
+                    true => text_proto::line_of(text, id, number),
+                    false => toml::line_of(text, id, number, field),
                 };
                 format!("line {line}: group {id:?}: {field}: {why}")
             })?;
@@ -298,6 +300,10 @@ mod tests {
             ),
             (group("domains = [\"*@x\"]\n"), "line 3: group \"a\": domains: \"*@x\" is no domain"),
             (twice, "line 5: group \"a\": id: it is there twice"),
+            (
+                group("domains = [\"@\"]\n") + &group("emails = [\"x\"]\n"),
+                "line 3: group \"a\": domains: ",
+            ),
         ] {
             let told = Acl::parse(&text).expect_err("wrong");
             assert!(told.contains(why), "{told}, not {why}");

@@ -36,24 +36,24 @@ pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
         },
         ..Group::default()
     };
-    let is_nobodys = |group: &goma_proto::config::AclGroup| {
-        let nobodys = group.emails.is_empty() && group.domains.is_empty() && !group.reject;
-        if nobodys {
-            let id = &group.id;
-            tracing::warn!(
-                "group {id:?} of the list has neither emails nor domains: it is left out"
-            );
-        }
-        nobodys
-    };
-    Ok(acl.groups.into_iter().filter(|it| !is_nobodys(it)).map(group).collect())
+    let (left_out, groups): (Vec<_>, Vec<_>) = acl.groups.into_iter().partition(is_nobodys);
+    for goma_proto::config::AclGroup { id, .. } in left_out {
+        tracing::warn!("group {id:?} of the list has neither emails nor domains: it is left out");
+    }
+    Ok(groups.into_iter().map(group).collect())
 }
 
-/// The line of the last group of this name.
-pub(super) fn line_of(text: &str, id: &str) -> usize {
-    let acl = text_proto::parse::<goma_proto::config::Acl>(text).ok();
-    let at = acl.and_then(|acl| acl.groups.iter().rposition(|group| group.id == id));
+/// The line of a group that was not left out, counted from 0 among those of this name.
+pub(super) fn line_of(text: &str, id: &str, number: usize) -> usize {
+    let acl = text_proto::parse::<goma_proto::config::Acl>(text).unwrap_or_default();
+    let is_named = |at: &usize| acl.groups[*at].id == id && !is_nobodys(&acl.groups[*at]);
+    let at = (0..acl.groups.len()).filter(is_named).nth(number);
     crate::text_form::line_of_entry(text, "groups", at.unwrap_or_default())
+}
+
+/// Whether it lets nobody in and keeps nobody out.
+fn is_nobodys(group: &goma_proto::config::AclGroup) -> bool {
+    group.emails.is_empty() && group.domains.is_empty() && !group.reject
 }
 
 #[cfg(test)]

@@ -73,11 +73,12 @@ pub(super) fn groups(text: &str) -> Result<Vec<Group>, String> {
     Ok(file.group.into_iter().map(Group::from).collect())
 }
 
-/// The line of a field of the last group of this name, or of the group where it has no such field.
-pub(super) fn line_of(text: &str, id: &str, field: &str) -> usize {
-    let file = toml::from_str::<File>(text).ok();
-    let at = file.and_then(|file| file.group.iter().rposition(|group| group.id == id));
-    toml_error::line_of(text, &["group", &at.unwrap_or_default().to_string(), field])
+/// The line of a field of a group, counted from 0 among those of this name, or of the group where it has no such field.
+pub(super) fn line_of(text: &str, id: &str, number: usize, field: &str) -> usize {
+    let groups = toml::from_str::<File>(text).map_or_else(|_| Vec::new(), |file| file.group);
+    let mut named = (0..groups.len()).filter(|at| groups[*at].id == id);
+    let at = named.nth(number).unwrap_or_default().to_string();
+    toml_error::line_of(text, &["group", &at, field])
 }
 
 impl From<Table> for Group {

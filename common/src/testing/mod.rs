@@ -5,6 +5,7 @@ mod authority;
 mod cut;
 mod execution_service;
 mod faults;
+pub mod frames;
 mod given_up;
 mod port;
 mod quirks;

@@ -41,7 +41,7 @@ impl Digest {
         let invalid =
             || Error::new(Code::InvalidArgument, format!("not a digest: {hash:?}/{size}"));
         let size = u64::try_from(size).map_err(|_| invalid())?;
-        Ok(Self { hash: parse_hash(hash).ok_or_else(invalid)?, size })
+        Ok(Self { hash: parse_hash(hash.as_bytes()).ok_or_else(invalid)?, size })
     }
 
     /// Whether this is the empty blob.
@@ -72,8 +72,8 @@ pub(crate) fn hex_digits(hash: &[u8; 32]) -> [u8; 64] {
 }
 
 /// Reads 64 lower-case hex digits; anything else is `None`. A compile brings hundreds of them.
-pub(crate) fn parse_hash(text: &str) -> Option<[u8; 32]> {
-    let digits: &[u8; 64] = text.as_bytes().try_into().ok()?;
+pub(crate) fn parse_hash(text: &[u8]) -> Option<[u8; 32]> {
+    let digits: &[u8; 64] = text.try_into().ok()?;
     // Without a branch for each, so that many are looked at at once.
     let capitals = digits.iter().fold(false, |any, digit| any | digit.is_ascii_uppercase());
     let mut hash = [0; 32];

@@ -24,9 +24,14 @@ impl FileKey {
     /// # Errors
     /// `InvalidArgument` naming the text.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        parse_hash(text)
-            .map(Self)
+        Self::of_digits(text.as_bytes())
             .ok_or_else(|| Error::new(Code::InvalidArgument, format!("not a file key: {text:?}")))
+    }
+
+    /// Reads the key from 64 lower-case hex digits; `None` for anything else.
+    #[must_use]
+    pub fn of_digits(digits: &[u8]) -> Option<Self> {
+        parse_hash(digits).map(Self)
     }
 
     /// Key of a FILE with these contents.

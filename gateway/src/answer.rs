@@ -7,14 +7,13 @@ use bytes::Bytes;
 use goma_common::Digest;
 use goma_common::digest::Hasher;
 use goma_common::reapi::Invocation;
-use goma_proto::api::{
-    CommandSpec, ExecReq, ExecResp, ExecResult, ExecutionStats, exec_resp, exec_result,
-};
+use goma_proto::api::{CommandSpec, ExecResp, ExecResult, ExecutionStats, exec_resp, exec_result};
 use goma_proto::protobuf::Timestamp;
 use prost::Message;
 
 use crate::file_blob;
 use crate::outcome::{Contents, Outcome};
+use crate::posted::Posted;
 use crate::refusal::Refusal;
 use crate::room::Taken;
 use crate::trail::{End, Told, note};
@@ -52,14 +51,15 @@ pub(crate) struct Described {
 }
 
 impl Described {
-    pub(crate) fn of(request: &ExecReq) -> Self {
+    pub(crate) fn of(posted: &Posted) -> Self {
+        let Posted { request, inputs } = posted;
         let requester = request.requester_info.clone().unwrap_or_default();
         let spec = request.command_spec.clone();
         Self {
             compiler: spec.as_ref().and_then(|spec| spec.name.clone()).unwrap_or_default(),
             output: request.expected_output_files.first().cloned().unwrap_or_default(),
-            inputs: request.input.len(),
-            embedded: request.input.iter().filter(|input| input.content.is_some()).count(),
+            inputs: inputs.len(),
+            embedded: inputs.iter().filter(|input| input.content.is_some()).count(),
             retry: requester.retry.unwrap_or(0),
             proxy: requester.compiler_proxy_id.unwrap_or_default(),
             build: requester.build_id.unwrap_or_default(),

@@ -8,7 +8,7 @@ use goma_common::drain::Drain;
 use goma_common::reapi::Backend;
 use goma_common::shards::Shards;
 use goma_common::{Deadline, Result, Tenant};
-use goma_proto::api::{ExecReq, ExecResp};
+use goma_proto::api::ExecResp;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -21,6 +21,7 @@ use crate::http::packed::PackedAnswers;
 use crate::identity::{Caller, Identity};
 use crate::place::Place;
 use crate::platforms::Inventory;
+use crate::posted::Posted;
 use crate::served::Tenants;
 use crate::shares::Shares;
 use crate::status::Status;
@@ -116,16 +117,16 @@ impl Gateway {
     /// A compile, on the platform that it is for.
     pub(crate) async fn compile(
         &self,
-        request: ExecReq,
+        posted: Posted,
         caller: Caller,
         deadline: Deadline,
     ) -> Result<Answer<ExecResp>> {
-        let wanted = request.requester_info.as_ref();
+        let wanted = posted.request.requester_info.as_ref();
         let wanted = wanted.map_or(&[][..], |requester| &requester.dimensions);
         let served = self.tenants.of(caller.tenant);
         match served.exec(wanted, &caller.group) {
-            Ok(exec) => exec.serve(request, &caller, deadline).await,
-            Err(why) => Ok(Described::of(&request).refused(why).into()),
+            Ok(exec) => exec.serve(posted, &caller, deadline).await,
+            Err(why) => Ok(Described::of(&posted).refused(why).into()),
         }
     }
 

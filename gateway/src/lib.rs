@@ -38,6 +38,7 @@ pub mod peer;
 mod per_account;
 mod place;
 pub mod platforms;
+mod posted;
 mod readiness;
 mod refusal;
 pub mod ring;

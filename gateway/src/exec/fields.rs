@@ -5,18 +5,19 @@
 
 use std::collections::HashMap;
 
+use bytestring::ByteString;
 use goma_common::FileKey;
-use goma_proto::api::exec_req;
 
 use super::job::{Input, Output, ToolFile, ToolKind};
 use crate::command::{self, Reading, Token};
 use crate::paths::{AbsPath, BadPath, Walked, is_too_long};
+use crate::posted::PostedInput;
 use crate::refusal::{Refusal, impossible};
 use crate::windows_path::WindowsDir;
 use crate::worker::Sha256;
 
 /// Inputs of one compile. The largest seen has 564; the bound is there for those who try.
-pub(super) const MAX_INPUTS: usize = 200_000;
+const MAX_INPUTS: usize = 200_000;
 /// Outputs of one compile. An object, its dependencies, its notes and all of `-save-temps` are a
 /// dozen; each may take up room in the answer.
 const MAX_OUTPUTS: usize = 100;
@@ -174,11 +175,17 @@ pub(super) fn environment(env: &[String]) -> Result<Vec<(String, String)>, Refus
     Ok(env)
 }
 
-pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Vec<Input>, Refusal> {
+/// What is posted holds on to the body for as long as the names are needed.
+pub(super) fn inputs(here: &Here<'_>, inputs: Vec<PostedInput>) -> Result<Vec<Input>, Refusal> {
+    if inputs.len() > MAX_INPUTS {
+        return invalid(format!("{} inputs; {MAX_INPUTS} at most", inputs.len()));
+    }
     let mut validated: Vec<Input> = Vec::with_capacity(inputs.len());
     let mut room = Room::default();
     for input in inputs {
-        let name = input.filename.unwrap_or_default();
+        let Ok(name) = ByteString::try_from(input.name.unwrap_or_default()) else {
+            return invalid("the filename of an input is not UTF-8");
+        };
         let walked = path("input", here.walk(&name), &name)?;
         let last = validated.last().map_or("", |input| input.path.as_str());
         room.add(&walked.path, shared(last, walked.path.as_str()));
@@ -186,11 +193,12 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<exec_req::Input>) -> Result<Ve
         let Some(key) = input.hash_key else {
             return invalid(format!("input {name:?} has no hash_key"));
         };
-        let Ok(key) = FileKey::parse(&key) else {
+        let Some(key) = FileKey::of_digits(&key) else {
+            let key = String::from_utf8_lossy(&key);
             return impossible(format!("hash_key {key:?} of input {name:?} is no SHA-256"));
         };
-        let contents = input.content.map(Box::new);
-        validated.push(Input { name, path: walked.path, through: walked.through, key, contents });
+        let Walked { path, through } = walked;
+        validated.push(Input { name, path, through, key, contents: input.content });
     }
     Ok(validated)
 }
@@ -265,7 +273,7 @@ mod tests {
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
         let mut request = request(line, &inputs);
         request.env = env.to_vec();
-        Job::parse(request, &Caller::default(), &Flags::default())
+        Job::parse(request.into(), &Caller::default(), &Flags::default())
     }
 
     #[track_caller]

@@ -135,7 +135,7 @@ struct Planned {
 
 /// As [`super::Exec`] does it, with contents that their keys say.
 fn plan(request: &ExecReq, config: &GatewayConfig, system: SystemFiles) -> Option<Planned> {
-    let job = Job::parse(request.clone(), &Caller::default(), &Flags::default()).ok()?;
+    let job = Job::parse(request.clone().into(), &Caller::default(), &Flags::default()).ok()?;
     let toolchain = toolchain::choose(&job, &config.compilers, &Workers).ok()?;
     let properties = toolchain::properties(&job, &toolchain, config);
     let compiler = toolchain.system_files();

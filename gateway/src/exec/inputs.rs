@@ -61,7 +61,7 @@ pub(super) fn names<'a>(
     job: &Job,
     inputs: impl Iterator<Item = &'a Input>,
 ) -> Vec<String> {
-    let mut names: Vec<&str> = inputs.map(|input| input.name.as_str()).collect();
+    let mut names: Vec<&str> = inputs.map(|input| &*input.name).collect();
     names.sort_unstable();
     names.dedup();
     let mut limit = (job.inputs.len() / 2).max(1);

@@ -1,12 +1,13 @@
 //! A compile, as the rest of the pipeline knows it: an ExecReq in which nothing can be wrong.
 
+use bytestring::ByteString;
 use goma_common::FileKey;
 use goma_common::shards::Source;
-use goma_proto::api::{ExecReq, FileBlob, exec_req, requester_info};
+use goma_proto::api::{FileBlob, exec_req, requester_info};
 
 use super::fields::{
-    Here, MAX_INPUTS, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, named,
-    outputs, path, sha256, tool_files,
+    Here, MAX_PROPERTIES, arguments, environment, equivalent, inputs, invalid, named, outputs,
+    path, sha256, tool_files,
 };
 use super::system;
 use super::windows::{self, Windows};
@@ -14,6 +15,7 @@ use crate::command::{self, Family, Flags, Reading, Token};
 use crate::identity::Caller;
 use crate::paths::AbsPath;
 use crate::platforms::compiler::Wanted;
+use crate::posted::Posted;
 use crate::refusal::{Refusal, impossible};
 use crate::source;
 use crate::windows_path::WindowsDir;
@@ -103,12 +105,12 @@ pub(crate) enum ToolKind {
 #[derive(Debug)]
 pub(crate) struct Input {
     /// As the client names it, in `missing_input` too.
-    pub(crate) name: String,
+    pub(crate) name: ByteString,
     pub(crate) path: AbsPath,
     /// Directories that must exist for the name to be walked.
     pub(crate) through: Vec<AbsPath>,
     pub(crate) key: FileKey,
-    /// Few inputs have them; a box keeps the others small.
+    /// Few inputs have them.
     pub(crate) contents: Option<Box<FileBlob>>,
 }
 
@@ -134,7 +136,8 @@ impl Job {
     /// # Errors
     /// [`Refusal::Failed`] with `InvalidArgument` for what is no proper request at all;
     /// [`Refusal::Impossible`] for a compile that is none of ours. Both name the field.
-    pub(crate) fn parse(request: ExecReq, caller: &Caller, flags: &Flags) -> Result<Self, Refusal> {
+    pub(crate) fn parse(posted: Posted, caller: &Caller, flags: &Flags) -> Result<Self, Refusal> {
+        let Posted { request, inputs: files } = posted;
         let Some(spec) = request.command_spec else { return invalid("no command_spec") };
         let source = source::of(caller, request.requester_info.as_ref());
         let requester = request.requester_info.unwrap_or_default();
@@ -166,7 +169,8 @@ impl Job {
             ));
         }
         let tokens = reading.parse(&expanded_args);
-        let files = request.input.iter().filter_map(|input| input.filename.as_deref());
+        let inputs = inputs(&here, files)?;
+        let files = inputs.iter().map(|input| &*input.name);
         let files = files.chain(request.expected_output_files.iter().map(String::as_str));
         if let Some(why) = command::undoable(&reading, &tokens, files) {
             return impossible(format!("{name}: {why}"));
@@ -207,9 +211,6 @@ impl Job {
             let count = properties.len();
             return impossible(format!("{count} platform properties; {MAX_PROPERTIES} at most"));
         }
-        if request.input.len() > MAX_INPUTS {
-            return invalid(format!("{} inputs; {MAX_INPUTS} at most", request.input.len()));
-        }
         let env = environment(&request.env)?;
         if let Some(name) = command::flags_variable(reading.family, &env) {
             return impossible(format!(
@@ -225,7 +226,7 @@ impl Job {
             tokens,
             reading,
             env,
-            inputs: inputs(&here, request.input)?,
+            inputs,
             outputs: outputs(&here, request.expected_output_files)?,
             output_dirs: outputs(&here, output_dirs)?,
             exec_root: match requester.exec_root.filter(|root| !root.is_empty()) {
@@ -286,7 +287,7 @@ mod tests {
         let spec = request.command_spec.get_or_insert_default();
         spec.system_include_path = c.iter().map(|dir| (*dir).to_owned()).collect();
         spec.cxx_system_include_path = cxx.iter().map(|dir| (*dir).to_owned()).collect();
-        let dirs = Job::parse(request, &Caller::default(), &Flags::default())
+        let dirs = Job::parse(request.into(), &Caller::default(), &Flags::default())
             .expect("a job")
             .compiler
             .system_include;
@@ -308,7 +309,7 @@ mod tests {
         let within = |cwd: &str| {
             let mut request = request("gcc -c a.c", &["a.c"]);
             request.cwd = Some(cwd.to_owned());
-            Job::parse(request, &Caller::default(), &Flags::default())
+            Job::parse(request.into(), &Caller::default(), &Flags::default())
         };
         for cwd in ["/usr/src/linux", "/etc", "/home/../usr"] {
             let refused = within(cwd);
@@ -326,7 +327,7 @@ mod tests {
                 true => request.expected_output_dirs = vec![output.to_owned()],
                 false => request.expected_output_files = vec![output.to_owned()],
             }
-            Job::parse(request, &Caller::default(), &Flags::default())
+            Job::parse(request.into(), &Caller::default(), &Flags::default())
         };
         for output in [".", "..", "/home/u/src", "/", "x/.."] {
             let refused = [false, true].map(|directory| with(output, directory));
@@ -347,7 +348,7 @@ mod tests {
         let with = |typed: &str, expanded: &[&str]| {
             let mut request = request(typed, &["a.c", "a.rsp"]);
             request.expanded_arg = expanded.iter().map(|word| (*word).to_owned()).collect();
-            Job::parse(request, &Caller::default(), &Flags::default())
+            Job::parse(request.into(), &Caller::default(), &Flags::default())
         };
         assert!(with("gcc @a.rsp", &["gcc", "-g", "-c", "a.c"]).is_ok());
         for (typed, expanded) in [("gcc @a.rsp", &[][..]), ("javac x", &["javac", "@a.rsp"])] {

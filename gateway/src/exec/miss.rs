@@ -20,7 +20,7 @@ pub(super) fn compile<'a>(
         job.compiler.name, toolchain.program, job.compiler.hash, job.env, properties
     );
     let output = job.outputs.first().map_or("", |output| output.path.as_str());
-    let inputs = inputs.files.iter().map(|(input, digest)| (input.name.as_str(), *digest));
+    let inputs = inputs.files.iter().map(|(input, digest)| (&*input.name, *digest));
     Compile {
         tenant: caller.tenant,
         user: &caller.name,

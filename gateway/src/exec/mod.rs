@@ -55,7 +55,7 @@ use std::time::Instant;
 use goma_common::Deadline;
 use goma_common::reapi::{self, Backend, with_invocation};
 use goma_common::shards::Shards;
-use goma_proto::api::{ExecReq, ExecResp};
+use goma_proto::api::ExecResp;
 use tracing::Instrument;
 use tracing::info_span;
 
@@ -66,6 +66,7 @@ use crate::files::Files;
 use crate::identity::Caller;
 use crate::outcome::Outcome;
 use crate::place::Place;
+use crate::posted::Posted;
 use crate::refusal::{Refusal, impossible};
 use crate::shares::Shares;
 use crate::status::Misses;
@@ -111,15 +112,15 @@ impl Exec {
     /// The answer to a request. Only what may pass by itself is an error; what cannot be done is an answer that says so.
     pub(crate) async fn serve(
         &self,
-        request: ExecReq,
+        posted: Posted,
         caller: &Caller,
         deadline: Deadline,
     ) -> goma_common::Result<Answer<ExecResp>> {
         let started = Instant::now();
-        let what = answer::Described::of(&request);
+        let what = answer::Described::of(&posted);
         let deadline = deadline.at_most(self.config.timeouts.execute);
         // On the heap: each layer around it would hold it twice and move it, a hundred kilobytes a time.
-        let ended = Box::pin(self.compile(request, caller, deadline));
+        let ended = Box::pin(self.compile(posted, caller, deadline));
         let ended = with_invocation(what.invocation(), ended).await;
         what.log(&ended, started.elapsed());
         note(|told| what.note(&ended, told));
@@ -135,12 +136,12 @@ impl Exec {
 
     async fn compile(
         &self,
-        request: ExecReq,
+        posted: Posted,
         caller: &Caller,
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let job = info_span!("job")
-            .in_scope(|| step("job", || Job::parse(request, caller, &self.config.flags)))?;
+            .in_scope(|| step("job", || Job::parse(posted, caller, &self.config.flags)))?;
         let outcome = self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
             Refusal::Failed(error) => Refusal::Failed(error.of_the_server()),

@@ -190,7 +190,7 @@ mod tests {
         request.env = vec![env.to_owned()];
         request.command_spec.get_or_insert_default().system_include_path =
             builtin.iter().map(|dir| (*dir).to_owned()).collect();
-        let job = Job::parse(request, &Caller::default(), &Flags::default()).expect("a job");
+        let job = Job::parse(request.into(), &Caller::default(), &Flags::default()).expect("a job");
         let files = job.inputs.iter().map(|input| (input, Digest::EMPTY)).collect();
         let toolchain = Toolchain::default();
         let expected = expectations(&job, &Inputs { files }, &toolchain);
@@ -227,7 +227,7 @@ mod tests {
         let headers: Vec<String> = (0..300).map(|at| format!("/usr/include/{at}.h")).collect();
         let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
         let parse = |line: &str, inputs: &[&str]| {
-            Job::parse(testing::request(line, inputs), &Caller::default(), &Flags::default())
+            Job::parse(testing::request(line, inputs).into(), &Caller::default(), &Flags::default())
         };
         for (line, inputs, words) in [
             (many("-I", 5000), &[][..], "5001 directories"),

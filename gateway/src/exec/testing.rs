@@ -10,7 +10,7 @@ use crate::identity::Caller;
 
 /// This command line in `/home/u/src`, whose compiler has `/usr/include`, with these inputs.
 pub(super) fn job(line: &str, inputs: &[&str]) -> Job {
-    Job::parse(request(line, inputs), &Caller::default(), &Flags::default()).expect("a job")
+    Job::parse(request(line, inputs).into(), &Caller::default(), &Flags::default()).expect("a job")
 }
 
 /// The request behind [`job`].

@@ -160,6 +160,7 @@ mod tests {
     use super::super::compress::deflate;
     use super::*;
     use crate::admission::Admission;
+    use crate::posted::Posted;
 
     const ROOM: usize = 2 << 20;
 
@@ -248,7 +249,7 @@ mod tests {
             };
             let request = ExecReq { input: vec![input; inputs], ..Default::default() };
             let message = request.encode_to_vec();
-            let weight = weight(&message, ExecReq::shape(), usize::MAX);
+            let weight = weight(&message, Posted::shape(), usize::MAX);
             assert!(weight <= usual_weight(message.len()), "{inputs} inputs: {weight} bytes");
         }
     }

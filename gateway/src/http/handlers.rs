@@ -8,7 +8,7 @@ use axum::extract::State;
 use goma_common::reapi::with_account;
 use goma_common::{Deadline, Result};
 use goma_proto::api::{
-    ExecReq, LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
+    LookupFileReq, LookupFileResp, SaveLogReq, SaveLogResp, StoreFileReq, StoreFileResp,
 };
 use http::{Method, Request, Response, StatusCode};
 use prost::Message;
@@ -23,6 +23,7 @@ use crate::gateway::Gateway;
 use crate::identity::Caller;
 use crate::metrics::UnderWay;
 use crate::peer::Peer;
+use crate::posted::Posted;
 use crate::source;
 use crate::trail::{End, Kind, note, stage};
 
@@ -52,7 +53,7 @@ pub(super) async fn ping(State(gateway): Shared, request: Request<Body>) -> Resp
 /// Exec: a compile.
 pub(super) async fn exec(State(gateway): Shared, request: Request<Body>) -> Response<Body> {
     watched(&gateway, Kind::Exec, request, async |request| {
-        serve(&gateway, request, |request: ExecReq, caller, deadline| {
+        serve(&gateway, request, |request: Posted, caller, deadline| {
             gateway.compile(request, caller, deadline)
         })
         .await

@@ -4,9 +4,11 @@
 //! Read off the wire format, of which only the nesting of our own messages is known here. Pure.
 
 use goma_proto::api::{
-    CommandSpec, ExecReq, FileBlob, LookupFileReq, PlatformProperty, RequesterInfo, SaveLogReq,
-    StoreFileReq, SubprogramSpec, ToolchainSpec, exec_req,
+    CommandSpec, FileBlob, LookupFileReq, PlatformProperty, RequesterInfo, SaveLogReq,
+    StoreFileReq, SubprogramSpec, ToolchainSpec,
 };
+
+use crate::posted::{Posted, PostedInput};
 
 /// A text or bytes: their handle, and the least that is allocated for them.
 const FIELD: usize = 48;
@@ -30,7 +32,7 @@ pub(super) trait Weighed {
 }
 
 static FILE_BLOB: Shape = Shape { own: size_of::<FileBlob>(), messages: &[] };
-static INPUT: Shape = Shape { own: size_of::<exec_req::Input>(), messages: &[(13, &FILE_BLOB)] };
+static INPUT: Shape = Shape { own: size_of::<PostedInput>(), messages: &[(13, &FILE_BLOB)] };
 static COMMAND: Shape = Shape { own: size_of::<CommandSpec>(), messages: &[] };
 static SUBPROGRAM: Shape = Shape { own: size_of::<SubprogramSpec>(), messages: &[] };
 static TOOL_FILE: Shape = Shape { own: size_of::<ToolchainSpec>(), messages: &[] };
@@ -40,7 +42,7 @@ static REQUESTER: Shape = Shape { own: size_of::<RequesterInfo>(), messages: &[(
 static UNKNOWN: Shape = Shape { own: 0, messages: &[] };
 
 static EXEC: Shape = Shape {
-    own: size_of::<ExecReq>(),
+    own: size_of::<Posted>(),
     messages: &[(1, &COMMAND), (10, &INPUT), (15, &SUBPROGRAM), (30, &REQUESTER), (38, &TOOL_FILE)],
 };
 static STORE: Shape =
@@ -48,7 +50,7 @@ static STORE: Shape =
 static LOOKUP: Shape = Shape { own: size_of::<LookupFileReq>(), messages: &[(10, &REQUESTER)] };
 static SAVE_LOG: Shape = Shape { own: size_of::<SaveLogReq>(), messages: &[] };
 
-impl Weighed for ExecReq {
+impl Weighed for Posted {
     fn shape() -> &'static Shape {
         &EXEC
     }
@@ -137,6 +139,7 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use goma_proto::api::ExecReq;
     use goma_proto::api::exec_req::Input;
     use prost::Message;
 
@@ -157,18 +160,18 @@ mod tests {
 
     #[test]
     fn each_input_weighs_what_it_takes() {
-        let one = of::<ExecReq>(&inputs(2)) - of::<ExecReq>(&inputs(1));
-        let takes = size_of::<Input>() + 5 * size_of::<String>();
+        let one = of::<Posted>(&inputs(2)) - of::<Posted>(&inputs(1));
+        let takes = size_of::<PostedInput>() + size_of::<FileBlob>() + 3 * size_of::<String>();
         assert!((takes..takes * 4).contains(&one), "{one} for {takes}");
-        assert_eq!(of::<ExecReq>(&inputs(101)) - of::<ExecReq>(&inputs(1)), one * 100);
+        assert_eq!(of::<Posted>(&inputs(101)) - of::<Posted>(&inputs(1)), one * 100);
     }
 
     #[test]
     fn two_bytes_weigh_as_much_as_the_struct_that_they_become() {
         let many = 1000;
         let weights = [
-            (of::<ExecReq>(&[0x53, 0x54].repeat(many)), size_of::<Input>()),
-            (of::<ExecReq>(&[0xb2, 2, 0].repeat(many)), size_of::<ToolchainSpec>()),
+            (of::<Posted>(&[0x53, 0x54].repeat(many)), size_of::<PostedInput>()),
+            (of::<Posted>(&[0xb2, 2, 0].repeat(many)), size_of::<ToolchainSpec>()),
             (of::<StoreFileReq>(&[0x0a, 0].repeat(many)), size_of::<FileBlob>()),
             (of::<LookupFileReq>(&[0x0a, 0].repeat(many)), size_of::<String>()),
             (of::<SaveLogReq>(&[0x12, 0].repeat(many)), size_of::<bytes::Bytes>()),
@@ -182,7 +185,7 @@ mod tests {
         assert_eq!(file.encode_to_vec(), blob);
         let input = Input { content: Some(file), ..Default::default() };
         let request = ExecReq { input: vec![input], ..Default::default() }.encode_to_vec();
-        assert!(of::<ExecReq>(&request) >= many * size_of::<String>());
+        assert!(of::<Posted>(&request) >= many * size_of::<String>());
     }
 
     #[test]
@@ -190,16 +193,16 @@ mod tests {
         let file = FileBlob { content: Some(vec![0x53; 1 << 20].into()), ..Default::default() };
         let request = StoreFileReq { blob: vec![file], ..Default::default() }.encode_to_vec();
         assert!(of::<StoreFileReq>(&request) < 4096);
-        let much = weight(&[0x53, 0x54].repeat(1 << 20), ExecReq::shape(), 5000);
+        let much = weight(&[0x53, 0x54].repeat(1 << 20), Posted::shape(), 5000);
         assert!((5001..6000).contains(&much), "{much}");
     }
 
     #[test]
     fn what_is_malformed_ends_it() {
         for bytes in [&[0xff; 40][..], &[0x0a, 0xff, 0x7f], &[0x54], &[0x0e], &[0x09, 1], &[0x0d]] {
-            assert!(of::<ExecReq>(bytes) < 4096, "{bytes:?}");
+            assert!(of::<Posted>(bytes) < 4096, "{bytes:?}");
         }
         let nested = vec![0x0b; 1 << 20];
-        assert!(of::<ExecReq>(&nested) < 4096 + FIELD * MAX_NESTING);
+        assert!(of::<Posted>(&nested) < 4096 + FIELD * MAX_NESTING);
     }
 }

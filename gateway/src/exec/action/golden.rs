@@ -37,7 +37,7 @@ fn of_windows() -> ExecReq {
 
 /// The digest of its action, by a compiler that the workers have under `/usr/bin`.
 fn action(request: ExecReq, absolute_paths: AbsolutePaths, system: SystemFiles) -> String {
-    let job = Job::parse(request, &Caller::default(), &Flags::default()).expect("a job");
+    let job = Job::parse(request.into(), &Caller::default(), &Flags::default()).expect("a job");
     let files = job.inputs.iter().map(|input| (input, Digest::of(input.name.as_bytes())));
     let inputs = Inputs { files: files.collect() };
     let program = format!("/usr/bin/{}", job.compiler.name);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     fn parse(request: goma_proto::api::ExecReq) -> Result<Job, Refusal> {
-        Job::parse(request, &crate::identity::Caller::default(), &line::Flags::default())
+        Job::parse(request.into(), &crate::identity::Caller::default(), &line::Flags::default())
     }
 
     const MAPS: &str = "-Xclang -fdebug-prefix-map=@c=C: -Xclang -fmacro-prefix-map=@c=C:";

@@ -134,8 +134,7 @@ fn contradictions(inputs: &[Input]) -> Result<(), Refusal> {
         let first = *known.entry(&input.path).or_insert(input);
         if first.key != input.key {
             // In one order, whatever that of the request.
-            let (one, other) =
-                (first.name.as_str().min(&input.name), first.name.as_str().max(&input.name));
+            let (one, other) = ((&*first.name).min(&*input.name), (&*first.name).max(&*input.name));
             return impossible(format!(
                 "{one:?} and {other:?} are one file on Windows and have two different contents"
             ));

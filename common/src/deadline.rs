@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::time::Instant;
 
 use crate::error::{Code, Error, Result};
@@ -40,11 +41,15 @@ impl Deadline {
     ///
     /// # Errors
     /// `DeadlineExceeded` naming `what`, or the error of `work`.
-    pub async fn bound<T>(self, what: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout_at(self.0, work).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::new(Code::DeadlineExceeded, format!("{what}: out of time"))),
-        }
+    // An `async fn` would hold the work twice, as its argument and as what it waits for; those around it
+    // would hold it four times, and move all of it.
+    pub fn bound<T>(
+        self,
+        what: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> impl Future<Output = Result<T>> {
+        let late = move |_| Err(Error::new(Code::DeadlineExceeded, format!("{what}: out of time")));
+        tokio::time::timeout_at(self.0, work).map(move |ended| ended.unwrap_or_else(late))
     }
 }
 

@@ -8,6 +8,10 @@ use prost::{DecodeError, Message};
 
 /// The number of `ExecReq.input` in `goma/api.proto`, which is a group.
 const INPUT: u32 = 10;
+/// Bytes of an input on the wire: the 64 digits of its key, a name, and what frames them.
+const USUAL_INPUT: usize = 100;
+/// Room is made for as many before there are any.
+const MOST_FORESEEN: usize = 4096;
 
 /// A compile as posted. On the wire it is an ExecReq.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,7 +48,12 @@ impl Message for Posted {
         ctx: DecodeContext,
     ) -> Result<(), DecodeError> {
         match tag {
-            INPUT => group::merge_repeated(tag, wire_type, &mut self.inputs, buf, ctx),
+            INPUT => {
+                if self.inputs.is_empty() {
+                    self.inputs.reserve(usual_inputs(buf.remaining()));
+                }
+                group::merge_repeated(tag, wire_type, &mut self.inputs, buf, ctx)
+            }
             _ => self.request.merge_field(tag, wire_type, buf, ctx),
         }
     }
@@ -56,6 +65,11 @@ impl Message for Posted {
     fn clear(&mut self) {
         *self = Self::default();
     }
+}
+
+/// How many inputs there are in so many bytes, unless they are unusual: to grow is to move them.
+fn usual_inputs(bytes: usize) -> usize {
+    (bytes / USUAL_INPUT).min(MOST_FORESEEN)
 }
 
 #[cfg(any(test, fuzzing))]

@@ -64,8 +64,11 @@ impl fmt::Debug for Account {
 }
 
 /// Does something whose calls to a backend are made on this account, or on ours.
-pub async fn with_account<F: Future>(account: Option<&Account>, work: F) -> F::Output {
-    ACCOUNT.scope(account.cloned(), work).await
+pub fn with_account<F: Future>(
+    account: Option<&Account>,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
+    ACCOUNT.scope(account.cloned(), work)
 }
 
 /// Whether this task's calls are made on another account than ours now.

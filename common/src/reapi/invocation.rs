@@ -48,9 +48,12 @@ pub struct Invocation {
 }
 
 /// Does something whose calls to a backend are for that.
-pub async fn with_invocation<F: Future>(invocation: Arc<Invocation>, work: F) -> F::Output {
+pub fn with_invocation<F: Future>(
+    invocation: Arc<Invocation>,
+    work: F,
+) -> impl Future<Output = F::Output> {
     let told = Told { invocation, header: OnceLock::new() };
-    INVOCATION.scope(Arc::new(told), work).await
+    INVOCATION.scope(Arc::new(told), work)
 }
 
 /// From now on this task's calls are for this action.

@@ -3,7 +3,7 @@
 use goma_common::shards::Source;
 use goma_common::{Code, Deadline, Error};
 use tracing::Instrument;
-use tracing::info_span;
+use tracing::debug_span;
 
 use super::Exec;
 use super::action::Plan;
@@ -65,7 +65,7 @@ pub(super) async fn look(
     }
     let deadline = deadline.at_most(timeouts.outputs);
     let collected = outputs::collect(exec, plan, result, true, source, deadline)
-        .instrument(info_span!("outputs"));
+        .instrument(debug_span!("outputs"));
     let collected = stage("outputs", collected).await;
     match collected {
         Ok(outcome) if outcome.lacking.is_none() => Ok(Cached::Hit(Box::new(outcome))),

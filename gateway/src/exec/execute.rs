@@ -9,7 +9,7 @@ use goma_common::shards::{Source, Trust};
 use goma_common::{Code, Deadline, Error};
 use goma_proto::reapi::ActionResult;
 use tracing::Instrument;
-use tracing::info_span;
+use tracing::debug_span;
 
 use super::Exec;
 use super::action::Plan;
@@ -36,7 +36,7 @@ pub(super) async fn run(
     let mut retries = 0;
     loop {
         let present = ensure::closure(exec, job, inputs, plan, trust, deadline)
-            .instrument(info_span!("ensure", blobs = plan.made.len() + plan.stored.len()));
+            .instrument(debug_span!("ensure", blobs = plan.made.len() + plan.stored.len()));
         stage("ensure", present).await?;
         let error = match once(exec, plan, must_run, job.source, deadline).await {
             Err(Refusal::Failed(error)) => error,
@@ -68,13 +68,13 @@ async fn once(
         .backend
         .executor
         .execute(&execution, deadline)
-        .instrument(info_span!("execute", action = %plan.action));
+        .instrument(debug_span!("execute", action = %plan.action));
     let executed = stage("execute", executed).await.map_err(refused)?;
     let deadline = deadline.at_most(exec.config.timeouts.outputs);
     let links = links(plan, &executed.result);
     let collected =
         outputs::collect(exec, plan, executed.result, executed.cached, source, deadline)
-            .instrument(info_span!("outputs"));
+            .instrument(debug_span!("outputs"));
     let collected = stage("outputs", collected).await?;
     let worker = verdict::of_the_worker(&plan.program, collected.exit_status, &collected.stderr);
     let failed = collected.exit_status != 0;

@@ -34,7 +34,8 @@ pub(super) async fn gather<'a>(
     // A system compiler is compared with the worker's by its hash; nobody needs its contents.
     let compiler = toolchain.system_files();
     let workers = |path: &AbsPath| path.is_system() && compiler.contains(path.as_str());
-    let needed: Vec<&Input> = job.inputs.iter().filter(|input| !workers(&input.path)).collect();
+    let mut needed: Vec<&Input> = Vec::with_capacity(job.inputs.len());
+    needed.extend(job.inputs.iter().filter(|input| !workers(&input.path)));
     let keys: Vec<_> = needed.iter().map(|input| input.key).collect();
     let entries = exec.files.resolve(&keys, deadline).await?;
     let mut digests: Vec<Option<Digest>> = Vec::with_capacity(entries.len());
@@ -49,7 +50,9 @@ pub(super) async fn gather<'a>(
         let unknown = needed.iter().zip(&digests).filter(|(_, digest)| digest.is_none());
         return Err(Refusal::Missing(names(exec, job, unknown.map(|(input, _)| *input))));
     }
-    Ok(Inputs { files: needed.into_iter().zip(digests.into_iter().flatten()).collect() })
+    let mut files = Vec::with_capacity(needed.len());
+    files.extend(needed.into_iter().zip(digests.into_iter().flatten()));
+    Ok(Inputs { files })
 }
 
 /// The names of inputs that are to be sent, as many at a time as the stock client bears.

@@ -57,7 +57,7 @@ use goma_common::reapi::{self, Backend, with_invocation};
 use goma_common::shards::Shards;
 use goma_proto::api::ExecResp;
 use tracing::Instrument;
-use tracing::info_span;
+use tracing::debug_span;
 
 use crate::admission::Answers;
 use crate::answer::{self, Answer};
@@ -140,7 +140,7 @@ impl Exec {
         caller: &Caller,
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
-        let job = info_span!("job")
+        let job = debug_span!("job")
             .in_scope(|| step("job", || Job::parse(posted, caller, &self.config.flags)))?;
         let outcome = self.run(&job, caller, deadline).await.map_err(|refusal| match refusal {
             // Whatever a backend finds invalid about our calls is not the client's fault.
@@ -162,19 +162,19 @@ impl Exec {
         deadline: Deadline,
     ) -> Result<Outcome, Refusal> {
         let config = self.config.as_ref();
-        let toolchain = info_span!("platform").in_scope(|| {
+        let toolchain = debug_span!("platform").in_scope(|| {
             step("platform", || toolchain::choose(job, &config.compilers, self.worker.as_ref()))
         })?;
         let properties = toolchain::properties(job, &toolchain, config);
         let inputs =
             inputs::gather(self, job, &toolchain, deadline.at_most(config.timeouts.inputs))
-                .instrument(info_span!("inputs", count = job.inputs.len()));
+                .instrument(debug_span!("inputs", count = job.inputs.len()));
         let inputs = stage("inputs", inputs).await?;
         note(|told| told.input_bytes = inputs.files.iter().map(|(_, digest)| digest.size).sum());
         let layout = Layout::of(job, &inputs, &toolchain, config.absolute_paths)?;
         let plan = |system| {
             let plan = || Plan::new(job, &inputs, &toolchain, &layout, &properties, config, system);
-            let plan = info_span!("action").in_scope(|| step("action", plan))?;
+            let plan = debug_span!("action").in_scope(|| step("action", plan))?;
             note(|told| told.action = Some(plan.action));
             reapi::is_for(plan.action);
             Ok::<_, Refusal>(plan)
@@ -189,7 +189,7 @@ impl Exec {
         }
         let expected = system::expectations(job, &inputs, &toolchain);
         let agrees = system::verify(self, &properties, &expected, deadline)
-            .instrument(info_span!("system", files = expected.len()));
+            .instrument(debug_span!("system", files = expected.len()));
         let agrees = stage("system", agrees).await?;
         if !agrees {
             if !job.reading.family.compiles_c() {
@@ -226,6 +226,6 @@ impl Exec {
             return Ok(Cached::Miss);
         }
         let look = cached::look(self, plan, job.source, deadline);
-        look.instrument(info_span!("cached", action = %plan.action)).await
+        look.instrument(debug_span!("cached", action = %plan.action)).await
     }
 }

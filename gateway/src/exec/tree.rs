@@ -23,6 +23,9 @@ pub(crate) struct Tree<'a> {
     last: (&'a str, usize),
 }
 
+/// Files of a directory; most have about as many, and to grow is to move them.
+const USUAL_FILES: usize = 16;
+
 /// A directory under construction.
 #[derive(Default)]
 struct Dir<'a> {
@@ -95,7 +98,11 @@ impl<'a> Tree<'a> {
             return impossible(format!("{path} is outside of the input root {}", self.root));
         };
         let (dir, name) = split(below);
-        self.at(dir, Some(path)).entries.push(Entry { name, path, node });
+        let entries = &mut self.at(dir, Some(path)).entries;
+        if entries.capacity() == 0 {
+            entries.reserve(USUAL_FILES);
+        }
+        entries.push(Entry { name, path, node });
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod told;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use futures::FutureExt;
 pub(crate) use told::{End, Told};
 
 tokio::task_local! {
@@ -80,8 +81,8 @@ impl Trail {
     }
 
     /// Notes what this work says of itself.
-    pub(crate) async fn follow<F: Future>(self: Arc<Self>, work: F) -> F::Output {
-        TRAIL.scope(self, work).await
+    pub(crate) fn follow<F: Future>(self: Arc<Self>, work: F) -> impl Future<Output = F::Output> {
+        TRAIL.scope(self, work)
     }
 
     /// What was noted, as of now.
@@ -107,11 +108,15 @@ impl Trail {
 }
 
 /// Does a part of the work, and notes how long it took.
-pub(crate) async fn stage<F: Future>(name: &'static str, work: F) -> F::Output {
+// Not an `async fn`, which would hold the work twice: as its argument, and as what it waits for.
+pub(crate) fn stage<F: Future>(
+    name: &'static str,
+    work: F,
+) -> impl Future<Output = F::Output> + use<F> {
     let since = Instant::now();
-    let done = work.await;
-    let _ = TRAIL.try_with(|trail| trail.add(name, since));
-    done
+    work.inspect(move |_| {
+        let _ = TRAIL.try_with(|trail| trail.add(name, since));
+    })
 }
 
 /// As [`stage`], for what is done at once.

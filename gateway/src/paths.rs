@@ -2,10 +2,14 @@
 //! [`crate::windows_path`].
 
 use std::fmt;
+use std::ops::Range;
 
-/// An absolute path without `.`, `..`, empty parts or a slash at the end; `/` is the root.
+use bytestring::ByteString;
+
+/// An absolute path without `.`, `..`, empty parts or a slash at the end; `/` is the root. Clones share
+/// its text, and those of a [`Paths`] one text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct AbsPath(String);
+pub(crate) struct AbsPath(ByteString);
 
 /// A path, and the directories that must exist for the compiler to walk it.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +19,51 @@ pub(crate) struct Walked {
     /// Directories that are entered and left again by a `..`: of several in a row the deepest, which
     /// holds the others up.
     pub(crate) through: Vec<AbsPath>,
+}
+
+/// Many paths in one text: a compile has hundreds of inputs, each of which would be allocated by itself.
+#[derive(Default)]
+pub(crate) struct Paths {
+    text: String,
+}
+
+impl Paths {
+    /// With room for paths of so many bytes together, as far as that is no more than is usual.
+    pub(crate) fn with_room_for(bytes: usize) -> Self {
+        Self { text: String::with_capacity(bytes.min(USUAL_TEXT)) }
+    }
+
+    /// Adds where `name` leads from `dir`: where that stands in the text, and what it leads through.
+    pub(crate) fn walk(
+        &mut self,
+        dir: &AbsPath,
+        name: &str,
+    ) -> Result<(Range<usize>, Vec<AbsPath>), BadPath> {
+        let start = self.text.len();
+        let through = dir.walk_onto(name, &mut self.text)?;
+        Ok((start..self.text.len(), through))
+    }
+
+    /// Adds a path: where it stands in the text.
+    pub(crate) fn add(&mut self, path: &AbsPath) -> Range<usize> {
+        let start = self.text.len();
+        self.text.push_str(path.as_str());
+        start..self.text.len()
+    }
+
+    /// What stands there.
+    pub(crate) fn at(&self, place: &Range<usize>) -> &str {
+        &self.text[place.clone()]
+    }
+
+    /// The paths at these places, of which each is where one was added.
+    pub(crate) fn into_paths(
+        self,
+        places: impl IntoIterator<Item = Range<usize>>,
+    ) -> impl Iterator<Item = AbsPath> {
+        let text = ByteString::from(self.text);
+        places.into_iter().map(move |place| AbsPath(text.slice_ref(&text[place])))
+    }
 }
 
 /// Why a text is no usable path.
@@ -55,6 +104,8 @@ const SYSTEM: [&str; 8] = ["usr", "lib", "lib32", "lib64", "libx32", "bin", "sbi
 /// Bytes of a path, and parts of it: what Linux lets a path be.
 const MAX_PATH: usize = 4096;
 const MAX_DEPTH: usize = 256;
+/// Bytes of the paths of a large compile: 2,000 of 128.
+const USUAL_TEXT: usize = 256 << 10;
 
 /// Whether a name is none for its length, with so many bytes and parts to be added to it.
 pub(crate) fn is_too_long(name: &str, more: usize, parts: usize) -> bool {
@@ -74,7 +125,14 @@ impl AbsPath {
 
     /// Follows `name`, absolute or relative to this directory.
     pub(crate) fn walk(&self, name: &str) -> Result<Walked, BadPath> {
-        if name.is_empty() || name.contains('\0') {
+        let mut path = String::new();
+        let through = self.walk_onto(name, &mut path)?;
+        Ok(Walked { path: Self(path.into()), through })
+    }
+
+    /// Writes where `name` leads after what stands in `text`; what it leads through.
+    fn walk_onto(&self, name: &str, text: &mut String) -> Result<Vec<Self>, BadPath> {
+        if name.is_empty() {
             return Err(BadPath::Malformed);
         }
         // Before anything is made of it.
@@ -85,47 +143,55 @@ impl AbsPath {
             Some(below) => ("", below),
             None => (self.prefix(), name.strip_prefix("./").unwrap_or(name)),
         };
-        let mut path = String::with_capacity(start.len() + 1 + below.len());
-        path.push_str(start);
-        let mut through = Vec::new();
+        text.reserve(start.len() + 1 + below.len());
+        let before = text.len();
+        text.push_str(start);
         // A compile has hundreds of names, nearly all of them clean.
         if is_clean(below) {
-            path.push('/');
-            path.push_str(below);
-            return Ok(Walked { path: Self(path), through });
+            text.push('/');
+            text.push_str(below);
+            return Ok(Vec::new());
         }
+        if name.contains('\0') {
+            return Err(BadPath::Malformed);
+        }
+        let mut through = Vec::new();
         let mut leaving = false;
         for part in below.split('/') {
             match part {
                 "" | "." => {}
                 ".." => {
+                    let path = &text[before..];
                     let Some(at) = path.rfind('/') else { return Err(BadPath::AboveRoot) };
                     if !leaving {
-                        through.push(Self(path.clone()));
+                        through.push(Self(path.into()));
                     }
-                    path.truncate(at);
+                    text.truncate(before + at);
                     leaving = true;
                 }
                 part => {
                     leaving = false;
-                    path.push('/');
-                    path.push_str(part);
+                    text.push('/');
+                    text.push_str(part);
                 }
             }
         }
+        if text.len() == before {
+            text.push('/');
+        }
         // The directories of this one exist anyway.
         through.retain(|dir| !self.is_within(dir));
-        Ok(Walked { path: Self::from_prefix(path), through })
+        Ok(through)
     }
 
     /// `/`.
     pub(crate) fn root() -> Self {
-        Self("/".to_owned())
+        Self(ByteString::from_static("/"))
     }
 
     /// A path inside this directory; `below` is clean and relative.
     pub(crate) fn join(&self, below: &str) -> Self {
-        Self(format!("{}/{below}", self.prefix()))
+        Self(format!("{}/{below}", self.prefix()).into())
     }
 
     /// The text, `/` or without a slash at the end.
@@ -139,7 +205,7 @@ impl AbsPath {
     }
 
     fn from_prefix(prefix: String) -> Self {
-        if prefix.is_empty() { Self::root() } else { Self(prefix) }
+        if prefix.is_empty() { Self::root() } else { Self(prefix.into()) }
     }
 
     /// Whether this is `dir` or lies in it.
@@ -191,7 +257,11 @@ fn is_clean(path: &str) -> bool {
     let doubtful = |pair: &[u8]| pair[0] == b'/' && (pair[1] == b'/' || pair[1] == b'.');
     // No early end, so that many bytes are looked at at once.
     let within = bytes.windows(2).fold(false, |any, pair| any | doubtful(pair));
-    !within && !matches!(bytes.first(), None | Some(b'/' | b'.')) && bytes.last() != Some(&b'/')
+    let zero = bytes.iter().fold(false, |any, byte| any | (*byte == 0));
+    !within
+        && !zero
+        && !matches!(bytes.first(), None | Some(b'/' | b'.'))
+        && bytes.last() != Some(&b'/')
 }
 
 impl fmt::Display for AbsPath {
@@ -226,6 +296,23 @@ mod tests {
         assert_eq!(cwd.walk("../../../../x"), Err(BadPath::AboveRoot));
         assert_eq!(cwd.walk(""), Err(BadPath::Malformed));
         assert_eq!(AbsPath::parse("a/b"), Err(BadPath::NotAbsolute));
+    }
+
+    #[test]
+    fn paths_of_one_text_are_those_that_are_walked_alone() {
+        let (cwd, mut paths) = (path("/home/u"), Paths::with_room_for(10));
+        let names = ["a.h", "/usr/a.h", "..", "../..", "x/../b.h", "./c//d/", "/", "e"];
+        let walked = names.map(|name| cwd.walk(name).expect("walks"));
+        assert_eq!(cwd.walk("x/../\0"), Err(BadPath::Malformed));
+        assert_eq!(paths.walk(&cwd, "a\0b"), Err(BadPath::Malformed));
+        let places = names.map(|name| paths.walk(&cwd, name).expect("walks"));
+        for (one, (place, through)) in walked.iter().zip(&places) {
+            assert_eq!((one.path.as_str(), &one.through), (paths.at(place), through));
+        }
+        let last = paths.add(&cwd);
+        let all = paths.into_paths(places.map(|(place, _)| place).into_iter().chain([last]));
+        let alone = walked.into_iter().map(|one| one.path).chain([cwd]);
+        assert!(all.eq(alone));
     }
 
     #[test]

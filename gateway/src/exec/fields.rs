@@ -4,13 +4,15 @@
 //! [`Refusal::Impossible`] for a compile that is none of ours; both name the field.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use goma_common::FileKey;
 
 use super::job::{Input, Output, ToolFile, ToolKind};
 use crate::command::{self, Reading, Token};
-use crate::paths::{AbsPath, BadPath, Walked, is_too_long};
+use crate::paths::{AbsPath, BadPath, Paths, Walked, is_too_long};
 use crate::posted::PostedInput;
 use crate::refusal::{Refusal, impossible};
 use crate::windows_path::WindowsDir;
@@ -49,6 +51,18 @@ impl Here<'_> {
             Some(dir) => dir.walk(name),
         }
     }
+
+    /// The same among others: where the path stands there, and what it leads through.
+    fn walk_in(
+        &self,
+        paths: &mut Paths,
+        name: &str,
+    ) -> Result<(Range<usize>, Vec<AbsPath>), BadPath> {
+        match self.windows {
+            None => paths.walk(self.cwd, name),
+            Some(dir) => dir.walk(name).map(|Walked { path, through }| (paths.add(&path), through)),
+        }
+    }
 }
 
 pub(super) fn invalid<T>(why: impl Into<String>) -> Result<T, Refusal> {
@@ -81,15 +95,14 @@ struct Room {
 
 impl Room {
     /// Adds a path, of which the last one holds so many bytes too.
-    fn add(&mut self, path: &AbsPath, shared: usize) {
-        self.dirs +=
-            path.as_str().as_bytes()[shared..].iter().filter(|byte| **byte == b'/').count();
+    fn add(&mut self, path: &str, shared: usize) {
+        self.dirs += path.as_bytes()[shared..].iter().filter(|byte| **byte == b'/').count();
     }
 
     /// Adds what a path leads through, and says when that is too much.
     fn through(&mut self, dirs: &[AbsPath]) -> Result<(), Refusal> {
         for dir in dirs {
-            self.add(dir, 0);
+            self.add(dir.as_str(), 0);
             // With what holds it.
             self.through += dir.as_str().len() + 64;
         }
@@ -181,15 +194,20 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<PostedInput>) -> Result<Vec<In
         return invalid(format!("{} inputs; {MAX_INPUTS} at most", inputs.len()));
     }
     let mut validated: Vec<Input> = Vec::with_capacity(inputs.len());
+    let mut places: Vec<Range<usize>> = Vec::with_capacity(inputs.len());
+    let names = inputs.iter().map(|input| input.name.as_ref().map_or(0, Bytes::len));
+    let below = here.cwd.as_str().len() + 1;
+    let mut paths = Paths::with_room_for(names.map(|name| name + below).sum());
     let mut room = Room::default();
     for input in inputs {
         let Ok(name) = ByteString::try_from(input.name.unwrap_or_default()) else {
             return invalid("the filename of an input is not UTF-8");
         };
-        let walked = path("input", here.walk(&name), &name)?;
-        let last = validated.last().map_or("", |input| input.path.as_str());
-        room.add(&walked.path, shared(last, walked.path.as_str()));
-        room.through(&walked.through)?;
+        let (place, through) = path("input", here.walk_in(&mut paths, &name), &name)?;
+        let last = places.last().map_or("", |last| paths.at(last));
+        room.add(paths.at(&place), shared(last, paths.at(&place)));
+        room.through(&through)?;
+        places.push(place);
         let Some(key) = input.hash_key else {
             return invalid(format!("input {name:?} has no hash_key"));
         };
@@ -197,8 +215,11 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<PostedInput>) -> Result<Vec<In
             let key = String::from_utf8_lossy(&key);
             return impossible(format!("hash_key {key:?} of input {name:?} is no SHA-256"));
         };
-        let Walked { path, through } = walked;
-        validated.push(Input { name, path, through, key, contents: input.content });
+        let (path, contents) = (AbsPath::root(), input.content);
+        validated.push(Input { name, path, through, key, contents });
+    }
+    for (input, path) in validated.iter_mut().zip(paths.into_paths(places)) {
+        input.path = path;
     }
     Ok(validated)
 }

@@ -1,6 +1,6 @@
 //! Which compiler runs, where it comes from, and on which workers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use goma_common::Digest;
 
@@ -31,8 +31,9 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The files of the compiler that stay the worker's own.
-    pub(super) fn system_files(&self) -> HashSet<&str> {
+    /// The files of the compiler that stay the worker's own. They are few: to hash the names of all inputs, only to
+    /// find that they are none of these, takes longer than to compare them.
+    pub(super) fn system_files(&self) -> BTreeSet<&str> {
         self.system.iter().map(|(path, _)| path.as_str()).collect()
     }
 }

@@ -20,12 +20,14 @@ use crate::config::GatewayConfig;
 use crate::identity::Caller;
 use crate::paths::AbsPath;
 use crate::platforms::CompilerEntry;
+use crate::posted::Posted;
 use crate::refusal::Refusal;
 use crate::worker::WorkerFiles;
 
-/// An ExecReq as it comes over the wire.
+/// An ExecReq as it comes over the wire: what the gateway reads of it is what anybody would.
 pub fn exec_request(message: &[u8]) {
     if let Ok(request) = ExecReq::decode(message) {
+        assert_eq!(Posted::decode(message), Ok(request.clone().into()));
         check(&request);
     }
 }

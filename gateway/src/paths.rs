@@ -51,6 +51,11 @@ impl Paths {
         start..self.text.len()
     }
 
+    /// Bytes of all together.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
     /// What stands there.
     pub(crate) fn at(&self, place: &Range<usize>) -> &str {
         &self.text[place.clone()]

@@ -20,6 +20,9 @@ use crate::worker::Sha256;
 
 /// Inputs of one compile. The largest seen has 564; the bound is there for those who try.
 const MAX_INPUTS: usize = 200_000;
+/// Bytes of their paths together, 300 for each of so many: of names of a byte in a directory of 4,096 they
+/// would be a thousand times what was sent.
+const MAX_INPUT_PATHS: usize = 64 << 20;
 /// Outputs of one compile. An object, its dependencies, its notes and all of `-save-temps` are a
 /// dozen; each may take up room in the answer.
 const MAX_OUTPUTS: usize = 100;
@@ -204,6 +207,12 @@ pub(super) fn inputs(here: &Here<'_>, inputs: Vec<PostedInput>) -> Result<Vec<In
             return invalid("the filename of an input is not UTF-8");
         };
         let (place, through) = path("input", here.walk_in(&mut paths, &name), &name)?;
+        if paths.len() > MAX_INPUT_PATHS {
+            return impossible(format!(
+                "the paths of the inputs have more than {MAX_INPUT_PATHS} bytes: compile in a directory with a \
+                 shorter name"
+            ));
+        }
         let last = places.last().map_or("", |last| paths.at(last));
         room.add(paths.at(&place), shared(last, paths.at(&place)));
         room.through(&through)?;
@@ -289,6 +298,7 @@ mod tests {
     use super::*;
     use crate::command::Flags;
     use crate::identity::Caller;
+    use crate::posted::Posted;
 
     fn parse(line: &str, inputs: &[String], env: &[String]) -> Result<Job, Refusal> {
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
@@ -324,6 +334,30 @@ mod tests {
             "longer than a path may be",
         );
         assert!(parse(&format!("gcc -DX={deep} -c a.c"), &[], &[]).is_ok());
+    }
+
+    #[test]
+    fn short_names_in_a_long_directory_have_a_bound() {
+        let within = |count| {
+            let names: Vec<String> = (0..count).map(|at| format!("{at}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let mut request = request("gcc -c a.c", &names);
+            request.cwd = Some(format!("/home/{}", "d".repeat(4000)));
+            Job::parse(request.into(), &Caller::default(), &Flags::default())
+        };
+        refused(&within(20_000), "the paths of the inputs have more than");
+        assert!(within(1000).is_ok());
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_refused() {
+        let mut posted = Posted::from(request("gcc -c a.c", &["a.c"]));
+        posted.inputs[0].name = Some(Bytes::from_static(b"\xff.c"));
+        let job = Job::parse(posted, &Caller::default(), &Flags::default());
+        assert!(
+            matches!(&job, Err(Refusal::Failed(error)) if error.message.contains("not UTF-8")),
+            "{job:?}"
+        );
     }
 
     #[test]
